@@ -1,0 +1,55 @@
+import * as z from 'zod';
+import { asPgproofError, hasCode, PgproofError } from '../core/errors.ts';
+import type { Operation } from '../core/request.ts';
+import type { Run } from '../core/run.ts';
+import { openCluster } from '../host/cluster.ts';
+import type { Host } from '../host/host.ts';
+import type { ProtectedCluster } from '../postgres/cluster.ts';
+import { finishReport } from '../report/file.ts';
+import { failedBy, type ReportOrder, startReport } from '../report/report.ts';
+import type { EdgeRun } from './edge.ts';
+
+/** What every step of an operation is told. `startedAt`: when the operation began, ISO-8601 UTC. */
+export const asked = z.object({
+  cluster: z.string(),
+  reason: z.string().nullable(),
+  requestedBy: z.string().nullable(),
+  startedAt: z.iso.datetime(),
+});
+export type Asked = z.output<typeof asked>;
+
+type Step<Result> = (cluster: ProtectedCluster, run: Run, order: ReportOrder) => Promise<Result>;
+
+/**
+ * Does a step of an operation on its cluster. When it fails, its report is in the repository before the error leaves,
+ * because histories forget attempts that are tried again; the error then names the report's key as a fact.
+ */
+export async function attempt<Result>(
+  host: Host,
+  operation: Operation,
+  { cluster: name, reason, requestedBy, startedAt }: Asked,
+  { signal, progress, workflowId, runId }: EdgeRun,
+  step: Step<Result>,
+): Promise<Result> {
+  const cluster = await openCluster(host, name, { signal });
+  const order: ReportOrder = { operation, workflow: { workflowId, runId }, requestedBy, reason, startedAt };
+  try {
+    return await step(cluster, { signal, progress }, order);
+  } catch (error) {
+    // Nothing was begun: the workflow waits for the cluster, and reports when it gives up.
+    if (hasCode(error, 'cluster-busy')) throw error;
+    throw await withReport(cluster, order, asPgproofError(signal.aborted ? signal.reason : error));
+  }
+}
+
+async function withReport(cluster: ProtectedCluster, order: ReportOrder, error: PgproofError): Promise<PgproofError> {
+  const { code, message, facts, hint, cause } = error;
+  const tell = (more: Record<string, string | null>): PgproofError =>
+    new PgproofError(code, message, { facts: { ...facts, ...more }, cause, ...(hint === null ? {} : { hint }) });
+  try {
+    const { key } = await finishReport(cluster, startReport(order), failedBy(error));
+    return tell({ report: key });
+  } catch (unwritten) {
+    return tell({ report: null, reportError: asPgproofError(unwritten).message });
+  }
+}

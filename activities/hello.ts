@@ -1,0 +1,25 @@
+import * as z from 'zod';
+import { operations } from '../core/request.ts';
+import { clusterConfig } from '../host/cluster.ts';
+import type { Host } from '../host/host.ts';
+import { atEdge } from './edge.ts';
+import { sectionHash } from './section-hash.ts';
+
+export type Greeting = {
+  host: string;
+  version: string;
+  /** What this worker can do: a control worker that is newer says "upgrade db-7 first". */
+  features: readonly string[];
+  /** Of the cluster's section in this host's own config. */
+  configHash: string;
+};
+
+/** Says who is there. A host answers only for clusters that its own config puts on it. */
+export function helloSteps(host: Host, version: string) {
+  return {
+    hello: atEdge(z.object({ cluster: z.string() }), async ({ cluster }): Promise<Greeting> => {
+      const configHash = sectionHash(clusterConfig(host, cluster));
+      return { host: host.name, version, features: operations, configHash };
+    }),
+  };
+}

@@ -1,0 +1,23 @@
+import type { Host } from '../host/host.ts';
+import { backupSteps } from './backup.ts';
+import { copySteps } from './copy.ts';
+import { drillSteps } from './drill.ts';
+import { helloSteps } from './hello.ts';
+import { reportSteps } from './reports.ts';
+import { restoreSteps } from './restore.ts';
+import { verifySteps } from './verify.ts';
+
+/** All the steps that a database host does. Each of its three queues knows them all; workflows choose the queue. */
+export function createHostActivities(host: Host, version: string) {
+  return {
+    ...helloSteps(host, version),
+    ...backupSteps(host),
+    ...copySteps(host),
+    ...drillSteps(host),
+    ...restoreSteps(host),
+    ...verifySteps(host),
+    ...reportSteps(host),
+  };
+}
+
+export type HostActivities = ReturnType<typeof createHostActivities>;

@@ -1,0 +1,128 @@
+import * as z from 'zod';
+import { PgproofError } from '../core/errors.ts';
+import type { Run } from '../core/run.ts';
+import { queryOne, type SqlClient, withClient } from '../postgres/client.ts';
+import { inRepository, type ProtectedCluster } from '../postgres/cluster.ts';
+import { inspectSession, type ServerFacts } from '../postgres/server.ts';
+import { findTools, type Tools } from '../postgres/tools.ts';
+import { currentEra } from '../repository/eras.ts';
+import type { EraRecord } from '../repository/record.ts';
+import { listHistories } from '../repository/wal.ts';
+import { type Copies, copiesToBe } from './copies.ts';
+
+/** What a backup of this server needs to know, all of it found fit; `copies`: where it may go. */
+export type Fit = { era: EraRecord; server: ServerFacts; tools: Tools; copies: Copies };
+
+/**
+ * Refuses what would fail later, before anything is written: a server that is not the declared era's, a standby, settings
+ * under which the WAL of the backup never arrives, a role that may not copy, missing programs, a required repository that is
+ * away or not ready for it.
+ * @throws {PgproofError} `era-undeclared`, `era-mismatch`, `server-in-recovery`, `server-settings`, `rights-missing`,
+ * `timeline-not-adopted`, `tool-missing`, and whatever `withClient` throws.
+ */
+export async function preflight(cluster: ProtectedCluster, run: Run): Promise<Fit> {
+  run.progress({ phase: 'preflight' });
+  const server = await withClient(cluster.config.connection, inspectRole, { signal: run.signal });
+  refuseStandby(cluster, server);
+  refuseSettings(server);
+  const copies = copiesToBe(cluster);
+  const eras: EraRecord[] = [];
+  await copies.each(run.signal, async (repository) => {
+    const there = inRepository(cluster, repository);
+    const era = await declaredEra(there, server);
+    await refuseUnknownTimeline(there, era, server);
+    eras.push(era);
+  });
+  const tools = await findTools(cluster.config.tools.bin, server.major);
+  return { era: refuseDifferentEras(cluster, eras), server, tools, copies };
+}
+
+async function inspectRole(client: SqlClient): Promise<ServerFacts> {
+  const { role, may } = await queryOne(
+    client,
+    'SELECT rolname AS role, rolreplication OR rolsuper AS may FROM pg_roles WHERE rolname = current_user',
+    [],
+    z.object({ role: z.string(), may: z.boolean() }),
+  );
+  if (!may) {
+    throw new PgproofError('rights-missing', `the role '${role}' may not take a base backup`, {
+      facts: { role },
+      hint: `Run as a superuser: ALTER ROLE "${role.replaceAll('"', '""')}" REPLICATION;`,
+    });
+  }
+  return inspectSession(client);
+}
+
+function refuseStandby(cluster: ProtectedCluster, server: ServerFacts): void {
+  if (!server.inRecovery) return;
+  throw new PgproofError('server-in-recovery', `the server of '${cluster.name}' is a standby`, {
+    facts: { cluster: cluster.name },
+    hint: 'Let connection point at the primary: a standby does not archive the WAL that its backup needs.',
+  });
+}
+
+function refuseSettings({ settings }: ServerFacts): void {
+  const wrong = [
+    settings.wal_level === 'minimal' && 'wal_level is minimal; set it to replica',
+    settings.archive_mode === 'off' && 'archive_mode is off; set it to on',
+    !settings.archive_command && !settings.archive_library && 'archive_command is empty',
+    settings.max_wal_senders === '0' && 'max_wal_senders is 0; set it to 10',
+  ].filter((reason) => reason !== false);
+  if (wrong.length === 0) return;
+  throw new PgproofError('server-settings', `the server's settings allow no backup: ${wrong.join('; ')}`, {
+    facts: { wrong },
+    hint: '`pgproof check` prints the statements that set what is missing.',
+  });
+}
+
+async function declaredEra({ repository, name }: ProtectedCluster, server: ServerFacts): Promise<EraRecord> {
+  const era = await currentEra(repository, name);
+  const facts = { cluster: name, systemId: server.systemId };
+  if (era === undefined) {
+    throw new PgproofError('era-undeclared', `no era of '${name}' is declared in repository '${repository.name}'`, {
+      facts,
+      hint: `Run: pgproof era new ${name}`,
+    });
+  }
+  if (era.systemId !== server.systemId || era.major !== server.major || era.segmentBytes !== server.segmentBytes) {
+    throw new PgproofError(
+      'era-mismatch',
+      `the server of '${name}' has system identifier ${server.systemId} and major ${server.major}; the repository expects ${era.era}`,
+      {
+        facts: { ...facts, era: era.era },
+        hint: `If connection points at the right server, and it was upgraded or initialised anew, run: pgproof era new ${name}`,
+      },
+    );
+  }
+  return era;
+}
+
+/** One backup has one era, wherever it lies. */
+function refuseDifferentEras({ name }: ProtectedCluster, eras: readonly EraRecord[]): EraRecord {
+  const [era, ...others] = eras as [EraRecord, ...EraRecord[]];
+  const other = others.find((one) => one.era !== era.era);
+  if (other === undefined) return era;
+  throw new PgproofError('era-mismatch', `the repositories of '${name}' expect ${era.era} and ${other.era}`, {
+    facts: { cluster: name, eras: eras.map((one) => one.era) },
+    hint: `They were filled apart from each other. Bring them together: pgproof copy ${name}`,
+  });
+}
+
+/** Recovery on a timeline above 1 demands its history file: without it the backup could not be restored. */
+async function refuseUnknownTimeline(
+  { repository, walKeys, name }: ProtectedCluster,
+  { era }: EraRecord,
+  { timeline }: ServerFacts,
+): Promise<void> {
+  if (timeline === 1) return;
+  const histories = await listHistories(repository, walKeys, name, era);
+  if (histories.has(timeline)) return;
+  throw new PgproofError(
+    'timeline-not-adopted',
+    `timeline ${timeline} of '${name}' has no history file in the repository`,
+    {
+      facts: { cluster: name, timeline },
+      hint: 'The shipper adopts a timeline from the configured primary; see: pgproof wal status.',
+    },
+  );
+}

@@ -1,0 +1,104 @@
+import { hasCode } from '../core/errors.ts';
+import { type SqlClient, withClient } from '../postgres/client.ts';
+import type { ProtectedCluster } from '../postgres/cluster.ts';
+import { inspectSession, type ServerFacts } from '../postgres/server.ts';
+import { attempt, type Finding, ok, problem } from './finding.ts';
+import { admissionFix } from './hba.ts';
+import { checkOsUser, checkReplication, checkSpace, checkTools } from './host.ts';
+import { checkEras, checkHeartbeat, checkKey } from './repository.ts';
+import { checkRights } from './rights.ts';
+import { checkRoundTrip } from './round-trip.ts';
+import { checkArchiver, checkPageChecksums, checkSettings } from './settings.ts';
+import { checkShipping } from './shipping.ts';
+import { checkStores } from './store.ts';
+
+export type { Finding } from './finding.ts';
+
+/**
+ * Whether this cluster can be backed up and its WAL kept, asked of the server, the host and the repository, and in the end by
+ * sending a real segment through. Writes a restore point and ends a WAL segment; touches nothing else.
+ * @returns every check by its name, also those that could not be carried out, which are problems.
+ */
+export async function check(cluster: ProtectedCluster, { signal }: { signal: AbortSignal }): Promise<Finding[]> {
+  const { connection } = cluster.config;
+  const server = await attempt('server', signal, () =>
+    withClient(connection, (client) => checkServer(client, cluster, signal), {
+      signal,
+      applicationName: 'pgproof check',
+    }).catch((error: unknown) => [refusedByHba(error, cluster)]),
+  );
+  const shipping = await attempt('shipper', signal, () => checkShipping(cluster));
+  const stores = await checkStores(cluster, { signal });
+  const findings = [checkKey(cluster), ...stores, ...server, ...shipping];
+  return [...findings, await roundTrip(cluster, findings, signal)];
+}
+
+/** The refusal of pg_hba.conf has lines that mend it; every other error speaks for itself. */
+function refusedByHba(error: unknown, { config }: ProtectedCluster): Finding {
+  if (hasCode(error, 'server-refused') && error.facts.sqlstate === '28000')
+    return problem('server', error.message, admissionFix(config.connection));
+  throw error;
+}
+
+async function checkServer(client: SqlClient, cluster: ProtectedCluster, signal: AbortSignal): Promise<Finding[]> {
+  const facts = await inspectSession(client);
+  const one = (name: string, look: () => Finding | Promise<Finding>) =>
+    attempt(name, signal, async () => [await look()]);
+  // One after the other: they share a session.
+  return [
+    describeServer(facts),
+    ...(await attempt('rights', signal, () => checkRights(client, cluster.config.connection))),
+    ...(await attempt('settings', signal, () => checkSettings(client, cluster, facts))),
+    ...(await one('archiver', () => checkArchiver(client))),
+    checkPageChecksums(facts),
+    ...(await one('replication', () => checkReplication(cluster, signal))),
+    ...(await one('os-user', () => checkOsUser(facts))),
+    ...(await one('tools', () => checkTools(cluster, facts))),
+    ...(await attempt('space', signal, () => checkSpace(client, cluster, facts))),
+    ...(await attempt('era', signal, () => checkEras(cluster, facts))),
+    ...(await one('heartbeat', () => checkHeartbeat(client, cluster))),
+  ];
+}
+
+function describeServer({ versionText, systemId, inRecovery }: ServerFacts): Finding {
+  const detail = `PostgreSQL ${versionText}, system identifier ${systemId}`;
+  return inRecovery
+    ? problem(
+        'server',
+        `${detail}, in recovery: a standby neither ends segments nor archives them`,
+        'Point connection at the primary.',
+      )
+    : ok('server', detail);
+}
+
+/** What a segment passes on its way; with one of these wrong it would only be waited for in vain. */
+const onTheWay = [
+  'server',
+  'right-switch-wal',
+  'right-restore-point',
+  'wal_level',
+  'archive_mode',
+  'archive_command',
+  'archive_library',
+  'os-user',
+  'era',
+];
+
+async function roundTrip(
+  cluster: ProtectedCluster,
+  findings: readonly Finding[],
+  signal: AbortSignal,
+): Promise<Finding> {
+  const name = 'archive-round-trip';
+  const isOnTheWay = (finding: Finding) => onTheWay.includes(finding.name) || finding.name.endsWith('/era');
+  const broken = findings.filter((finding) => finding.status === 'problem' && isOnTheWay(finding));
+  if (broken.length > 0) {
+    return problem(
+      name,
+      `not tried: first mend ${broken.map((finding) => finding.name).join(', ')}`,
+      'Mend these, then run `pgproof check` again.',
+    );
+  }
+  const [finding] = await attempt(name, signal, async () => [await checkRoundTrip(cluster, name, signal)]);
+  return finding as Finding;
+}

@@ -1,0 +1,47 @@
+import type { Setup } from './plan.ts';
+
+/** What init has done, and the numbered steps that are left to a person. */
+export function renderSetup(setup: Setup): string {
+  const steps = [
+    ...sql(setup),
+    ...lines('Into pg_hba.conf, above lines that would refuse the role; then: SELECT pg_reload_conf();', setup.hba),
+    ...lines('Into pg_ident.conf:', setup.ident),
+    ...settings(setup),
+    `Start everything:\n     pgproof up --config ${setup.configFile}`,
+    `In another terminal:\n     pgproof heartbeat install ${setup.cluster} && pgproof check ${setup.cluster}\n     pgproof backup ${setup.cluster} && pgproof drill ${setup.cluster}`,
+  ];
+  return [
+    `PostgreSQL ${setup.server}, era ${setup.era}`,
+    `configuration  ${setup.configFile}`,
+    `repository     ${setup.repository}`,
+    setup.keyFile === null
+      ? 'key            none: NOT ENCRYPTED, NOT AUTHENTICATED'
+      : `key            ${setup.keyFile}  (copy it to a place that is not this machine: without it no backup can be read)`,
+    '',
+    'Nothing was changed in the server. What is left to do:',
+    '',
+    ...steps.map((step, index) => `${String(index + 1).padStart(2)}.  ${step}\n`),
+  ]
+    .join('\n')
+    .trimEnd();
+}
+
+function sql({ roleSql, database }: Setup): string[] {
+  return [`As a superuser in database '${database}':\n${indent(roleSql)}`];
+}
+
+function settings({ settings, settingsSql, restart }: Setup): string[] {
+  if (settings.length === 0) return [];
+  return [`${restart ? 'Settings; PostgreSQL has to be restarted for them:' : 'Settings:'}\n${indent(settingsSql)}`];
+}
+
+function lines(heading: string, text: readonly string[]): string[] {
+  return text.length === 0 ? [] : [`${heading}\n${indent(text.join('\n'))}`];
+}
+
+const indent = (text: string): string =>
+  text
+    .trimEnd()
+    .split('\n')
+    .map((line) => `     ${line}`)
+    .join('\n');

@@ -1,0 +1,126 @@
+import { Command } from 'commander';
+import { formatBytes } from '../core/format.ts';
+import { listBackupsIn, type MergedEntry } from '../repository/merged.ts';
+import { type Answer, type Session, verb } from './session.ts';
+import { table } from './text.ts';
+import { damageOf, newestVerifies, type Verified, verifiedLines } from './verified.ts';
+
+export const listVerb = (): Command =>
+  new Command('list')
+    .description('the backups in the repository, oldest first; damaged ones are shown as such')
+    .argument('[cluster]', 'only this cluster')
+    .action(verb(list));
+
+async function list(session: Session, only?: string): Promise<Answer> {
+  const host = await session.host();
+  const names = only === undefined ? Object.keys(host.config.clusters) : [only];
+  const clusters = await Promise.all(names.map((name) => listCluster(session, name)));
+  const damaged = clusters.some(
+    ({ backups, verified }) =>
+      backups.some(({ damagedIn }) => damagedIn.length > 0) || verified.some(({ verify }) => verify?.damage.length),
+  );
+  return { json: { clusters }, text: clusters.map(renderCluster).join('\n\n'), exitCode: damaged ? 3 : 0 };
+}
+
+async function listCluster(session: Session, name: string) {
+  const cluster = await session.cluster(name);
+  const { repositories, unavailable, keys } = cluster;
+  const { entries, unasked } = await listBackupsIn(repositories, keys, name, { signal: session.signal });
+  const away = [...unavailable.map((one) => ({ repository: one.name, error: one.error })), ...unasked];
+  const verified = await newestVerifies(cluster, session.signal);
+  return {
+    cluster: name,
+    repository: cluster.repository.name,
+    /** All of the config; those with an error could not be asked, and what lies only there is not listed. */
+    repositories: cluster.config.repositories.map((repository) => ({
+      name: repository,
+      error: away.find((one) => one.repository === repository)?.error.toDocument() ?? null,
+    })),
+    encrypted: cluster.keys.current !== null,
+    authenticated: cluster.keys.current !== null,
+    verified,
+    backups: entries.map((entry) => summary(entry, verified)),
+  };
+}
+
+export function storedBytes(record: { tablespaces: { parts: { storedBytes: number }[] }[] }): number {
+  return record.tablespaces.flatMap(({ parts }) => parts).reduce((sum, part) => sum + part.storedBytes, 0);
+}
+
+export function plainBytes(record: { tablespaces: { parts: { plainBytes: number }[] }[] }): number {
+  return record.tablespaces.flatMap(({ parts }) => parts).reduce((sum, part) => sum + part.plainBytes, 0);
+}
+
+function summary(entry: MergedEntry, verified: readonly Verified[]) {
+  const damage = damageOf(entry.id, verified);
+  const { id, era, repositories } = entry;
+  const damagedIn = entry.damagedIn.map(({ repository, error }) => ({ repository, error: error.toDocument() }));
+  const places = { repositories, damagedIn };
+  if (entry.state === 'damaged')
+    return { id, era, state: entry.state, ...places, error: entry.error.toDocument(), damage };
+  const { record } = entry;
+  return {
+    id,
+    era,
+    state: entry.state,
+    ...places,
+    type: record.type,
+    parent: record.parent,
+    timeline: record.timeline,
+    startLsn: record.startLsn,
+    stopLsn: record.stopLsn,
+    startedAt: record.startedAt,
+    stoppedAt: record.stoppedAt,
+    sizeBytes: plainBytes(record),
+    storedBytes: storedBytes(record),
+    serverVersion: record.serverVersion,
+    cipher: record.codec.cipher,
+    /** What the newest verify of each repository found wrong with it. */
+    damage,
+  };
+}
+
+function renderCluster(cluster: Awaited<ReturnType<typeof listCluster>>): string {
+  const protection = cluster.encrypted ? '' : '  NOT ENCRYPTED, NOT AUTHENTICATED';
+  const isOne = cluster.repositories.length === 1;
+  const heading = `${cluster.cluster} in ${placesText(cluster)}${protection}`;
+  const checked = verifiedLines(cluster.verified).join('\n');
+  if (cluster.backups.length === 0) return `${heading}\n  no backups\n${checked}`;
+  const rows = cluster.backups.map((backup) =>
+    backup.state === 'damaged'
+      ? [backup.id, 'DAMAGED', '', '', '', backup.error.message, ...(isOne ? [] : [copiesText(backup)])]
+      : [
+          backup.id,
+          backup.type,
+          backup.stoppedAt,
+          formatBytes(backup.sizeBytes),
+          formatBytes(backup.storedBytes),
+          `timeline ${backup.timeline}, ${backup.stopLsn}${whereDamaged(backup.damage)}`,
+          ...(isOne ? [] : [copiesText(backup)]),
+        ],
+  );
+  const columns = ['ID', 'TYPE', 'RESTORABLE FROM', 'SIZE', 'STORED', 'WHERE', ...(isOne ? [] : ['COPIES'])];
+  return `${heading}\n${table(columns, rows)}\n${checked}`;
+}
+
+type Listed = Awaited<ReturnType<typeof listCluster>>;
+
+function placesText({ repository, repositories }: Pick<Listed, 'repository' | 'repositories'>): string {
+  if (repositories.length === 1) return `repository ${repository}`;
+  const away = repositories.flatMap(({ name, error }) =>
+    error === null ? [] : [`\n  AWAY ${name}: ${error.message}${error.hint === null ? '' : `\n       ${error.hint}`}`],
+  );
+  return `repositories ${repositories.map(({ name }) => name).join(', ')}${away.join('')}`;
+}
+
+function copiesText({
+  repositories,
+  damagedIn,
+}: Pick<Listed['backups'][number], 'repositories' | 'damagedIn'>): string {
+  return [...repositories, ...damagedIn.map(({ repository }) => `DAMAGED in ${repository}`)].join(', ');
+}
+
+function whereDamaged(damage: readonly { repository: string }[]): string {
+  const names = new Set(damage.map(({ repository }) => repository));
+  return names.size === 0 ? '' : `, DAMAGED in ${[...names].join(', ')}`;
+}

@@ -1,0 +1,37 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { abortReason } from '../core/abort.ts';
+import { hasCode } from '../core/errors.ts';
+import type { ProtectedCluster } from '../postgres/cluster.ts';
+import type { Session } from './session.ts';
+
+/** As long as the workflow waits (core/timeouts.ts). */
+const busyDeadlineMs = 12 * 3600 * 1000;
+const busyRetryMs = 5000;
+
+/** Does an operation in this process; the engines ship what they wait for where no worker does. */
+export async function doOffline<Result>(
+  session: Session,
+  name: string,
+  work: (cluster: ProtectedCluster) => Promise<Result>,
+): Promise<Result> {
+  const cluster = await session.cluster(name);
+  return untilFree(session, () => work(cluster));
+}
+
+/** A busy cluster is waited for, and its holder is named, unless --no-wait. */
+async function untilFree<Result>(session: Session, work: () => Promise<Result>): Promise<Result> {
+  const deadline = Date.now() + busyDeadlineMs;
+  let told = '';
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!hasCode(error, 'cluster-busy') || session.options.wait === false || Date.now() > deadline) throw error;
+      if (error.message !== told) session.say(`  waiting: ${error.message}`);
+      told = error.message;
+    }
+    await sleep(busyRetryMs, undefined, { signal: session.signal }).catch(() => {
+      throw abortReason(session.signal);
+    });
+  }
+}

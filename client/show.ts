@@ -1,0 +1,62 @@
+import { Command } from 'commander';
+import { formatBytes } from '../core/format.ts';
+import type { ProtectedCluster } from '../postgres/cluster.ts';
+import { chooseBackup } from '../repository/catalogue.ts';
+import { listBackupsIn, type MergedEntry } from '../repository/merged.ts';
+import type { BackupRecord } from '../repository/record.ts';
+import { plainBytes, storedBytes } from './list.ts';
+import { type Answer, type Session, verb } from './session.ts';
+import { table } from './text.ts';
+
+export const showVerb = (): Command =>
+  new Command('show')
+    .description('one backup in full: its place in the WAL, its parts, how it was verified')
+    .argument('<cluster>')
+    .argument('<backup>', 'its id, or a unique beginning of it')
+    .action(verb(show));
+
+async function show(session: Session, name: string, id: string): Promise<Answer> {
+  const cluster = await session.cluster(name);
+  const { entries } = await listBackupsIn(cluster.repositories, cluster.keys, name, { signal: session.signal });
+  const record = chooseBackup(entries, name, id);
+  const { repositories, damagedIn } = entries.find((entry) => entry.id === record.id) as MergedEntry;
+  return { json: { ...record, repositories }, text: render(record, placesOf(cluster, repositories, damagedIn)) };
+}
+
+/** Where it is, for a cluster with several repositories. */
+function placesOf(
+  { config }: ProtectedCluster,
+  repositories: MergedEntry['repositories'],
+  damagedIn: MergedEntry['damagedIn'],
+): [string, string][] {
+  if (config.repositories.length === 1) return [];
+  const damage = damagedIn.map(({ repository, error }): [string, string] => [
+    'DAMAGED',
+    `${repository}: ${error.message}`,
+  ]);
+  return [['whole in', repositories.join(', ')], ...damage];
+}
+
+function render(record: BackupRecord, places: readonly [string, string][]): string {
+  const facts: [string, string][] = [
+    ['backup', `${record.id} (${record.type})`],
+    ['cluster', `${record.cluster}, era ${record.era}`],
+    ['server', `PostgreSQL ${record.serverVersion}, system identifier ${record.systemId}`],
+    ['taken', `${record.startedAt} to ${record.stoppedAt}`],
+    ['WAL needed', `${record.startLsn} to ${record.stopLsn} on timeline ${record.timeline}`],
+    ['size', `${formatBytes(plainBytes(record))}, stored ${formatBytes(storedBytes(record))}`],
+    [
+      'codec',
+      record.codec.cipher === 'none'
+        ? 'zstd, NOT ENCRYPTED, NOT AUTHENTICATED'
+        : `zstd, ${record.codec.cipher}, key ${record.keyId}`,
+    ],
+    ['verified', `${record.verified.files} files against ${record.verified.against} while ${record.verified.how}`],
+    ['signature', record.signature === null ? 'none' : `valid, key ${record.signature.keyId}`],
+    ...places,
+  ];
+  const parts = record.tablespaces.flatMap((tablespace) =>
+    tablespace.parts.map((part) => [part.key, formatBytes(part.storedBytes), part.sha256]),
+  );
+  return `${facts.map(([name, value]) => `${name.padEnd(12)}${value}`).join('\n')}\n\n${table(['PART', 'STORED', 'SHA-256'], parts)}`;
+}

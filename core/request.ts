@@ -1,0 +1,80 @@
+import * as z from 'zod';
+import { isName } from './names.ts';
+
+/*
+ * What starts a workflow: one small plain object that a person can type into the Temporal UI. It names things that the
+ * host's own config defines; it never holds a path, a connection or a secret. Unknown fields are ignored, fields are
+ * only ever added.
+ */
+
+const cluster = z
+  .string()
+  .refine(
+    isName,
+    'not a cluster name: 1 to 63 lower-case letters, digits and dashes, beginning with a letter or digit',
+  );
+
+const line = z.string().max(500, 'at most 500 characters');
+
+const asked = {
+  cluster,
+  /** Why, in a person's words; stands in the report. */
+  reason: line.nullish().transform((text) => text ?? null),
+  /** Who asks; stands in the report. */
+  requestedBy: line.nullish().transform((text) => text ?? null),
+  /** Fail at once when the cluster is busy, in place of waiting for it. */
+  noWait: z.boolean().default(false),
+};
+
+export const backupRequest = z.object(asked);
+export type BackupRequest = z.output<typeof backupRequest>;
+
+export const drillRequest = z.object({ ...asked, kind: z.literal('probe').default('probe') });
+export type DrillRequest = z.output<typeof drillRequest>;
+
+export const restoreRequest = z.object({
+  ...asked,
+  /** Id of a plan that `restore plan` froze on the host; it alone says what is restored, and where to. */
+  plan: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9-]{0,127}$/, 'not the id of a restore plan'),
+});
+export type RestoreRequest = z.output<typeof restoreRequest>;
+
+const repository = z
+  .string()
+  .refine(isName, 'not the name of a repository')
+  .nullish()
+  .transform((name) => name ?? null);
+
+export const copyRequest = z.object({
+  ...asked,
+  /** Name of the only repository to copy to; without it, to all others of the cluster. */
+  to: repository,
+  /** Name of the repository to copy from; without it, the nearest. */
+  from: repository,
+});
+export type CopyRequest = z.output<typeof copyRequest>;
+
+/** Percent: 10,000 runs read everything once. Smaller ones would never come round. */
+export const leastShare = 0.01;
+
+export const verifyRequest = z.object({
+  ...asked,
+  /** Name of the only repository to look at; without it, all of the cluster's. */
+  repository: z
+    .string()
+    .refine(isName, 'not the name of a repository')
+    .nullish()
+    .transform((name) => name ?? null),
+  /** Percent of the objects whose bytes are read; names are always checked. The share moves on with each run. */
+  share: z.number().min(leastShare).max(100).default(100),
+  /** Unpack a backup into a scratch folder of the host and run pg_verifybackup on it. */
+  restore: z.boolean().default(false),
+  /** Which one: its id, or a unique beginning of it; without it, the newest. */
+  backup: line.nullish().transform((text) => text ?? null),
+  /** Replace what is damaged or missing by whole copies from the cluster's other repositories. */
+  repair: z.boolean().default(false),
+});
+export type VerifyRequest = z.output<typeof verifyRequest>;
+
+export const operations = ['backup', 'drill', 'restore', 'copy', 'verify'] as const;
+export type Operation = (typeof operations)[number];

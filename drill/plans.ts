@@ -1,0 +1,31 @@
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import * as z from 'zod';
+import type { ProtectedCluster } from '../postgres/cluster.ts';
+import type { DrillFolder } from './folder.ts';
+
+/** Of a frozen plan, what tells whose it is. */
+const owned = z.object({ id: z.string(), into: z.string() });
+
+/** A drill's plan is of no use to anybody once its folder is gone: takes it away, with what lies beside it under its id. */
+export async function forgetPlansInto({ paths }: Pick<ProtectedCluster, 'paths'>, folder: DrillFolder): Promise<void> {
+  const names = await readdir(paths.plans);
+  const tail = folder.dataDir.slice(dirname(paths.drills).length);
+  for (const name of names.filter((each) => each.endsWith('.json'))) {
+    const plan = owned.safeParse(await readJson(join(paths.plans, name)));
+    // By the end of the path: its beginning may be spelt otherwise (symbolic links).
+    if (!plan.success || !plan.data.into.endsWith(tail)) continue;
+    const beside = names.filter((each) => each.startsWith(`${plan.data.id}.`));
+    for (const each of beside) await rm(join(paths.plans, each), { recursive: true, force: true });
+  }
+}
+
+/** Undefined for what is gone meanwhile, or is no JSON: it is not a drill's plan. */
+async function readJson(path: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8'));
+  } catch (error) {
+    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,75 @@
+import type { ClusterConfig } from '../core/config.ts';
+import { PgproofError } from '../core/errors.ts';
+import { isRequired, writtenNames } from '../core/written.ts';
+import type { KeyRing } from '../repository/keys.ts';
+import type { Repository } from '../repository/repository.ts';
+
+/** A cluster of this host, opened: all that an engine needs to work on it. `host/` opens it; engines take it as it is. */
+export type ProtectedCluster = {
+  name: string;
+  /** Name of this host, as the config has it. */
+  host: string;
+  config: ClusterConfig;
+  /** The one that functions of a single repository work on: the nearest that could be opened, unless `inRepository` chose another. */
+  repository: Repository;
+  /** All that could be opened, nearest first; at least one. What is read is read from any of them. */
+  repositories: readonly Repository[];
+  /** Those of them that backups and WAL are written to, nearest first. */
+  written: readonly Repository[];
+  /** Repositories of the config that could not be opened. */
+  unavailable: readonly UnavailableRepository[];
+  /** Of backups: they seal, sign and verify them. */
+  keys: KeyRing;
+  /** Of WAL and history files: the same, unless the config names a `walKey`. */
+  walKeys: KeyRing;
+  paths: ClusterPaths;
+};
+
+/** A repository that was away, or wrong, when the cluster was opened. */
+export type UnavailableRepository = {
+  name: string;
+  /** Why it could not be opened. */
+  error: PgproofError;
+  /** Tries again. */
+  open(options?: { signal?: AbortSignal }): Promise<Repository>;
+};
+
+/** The same cluster, for functions of a single repository to look at this one. */
+export function inRepository(cluster: ProtectedCluster, repository: Repository): ProtectedCluster {
+  return { ...cluster, repository };
+}
+
+/**
+ * The repositories that a backup or an era goes to.
+ * @throws {PgproofError} why a required one, or all of them, could not be opened; before anything is written.
+ */
+export function repositoriesToWrite({ config, written, unavailable }: ProtectedCluster): readonly Repository[] {
+  const names = writtenNames(config);
+  const away = unavailable.filter(({ name }) => names.includes(name));
+  const blocking = away.find(({ name }) => isRequired(config, name)) ?? (written.length === 0 ? away[0] : undefined);
+  if (blocking === undefined) return written;
+  const { code, message, facts, hint } = blocking.error;
+  throw new PgproofError(code, `repository '${blocking.name}', which must be written to, cannot be used: ${message}`, {
+    facts: { ...facts, repository: blocking.name },
+    cause: blocking.error,
+    ...(hint === null ? {} : { hint }),
+  });
+}
+
+/** Folders of one cluster in this host's state; made with mode 0700 when it is opened. */
+export type ClusterPaths = {
+  /** `<state>/clusters/<name>`: the shipper's and the heartbeat's notes. */
+  state: string;
+  /** Where archive_command puts finished WAL. Holds plain WAL. */
+  spool: string;
+  /** Backups that are copied and not yet committed; staging for clusters with tablespaces. */
+  backups: string;
+  /** Frozen restore plans, `<id>.json`. */
+  plans: string;
+  /** One folder a recovery: prefetched WAL, for restore_command. */
+  fetch: string;
+  /** One folder a drill; nothing in it outlives the drill. */
+  drills: string;
+  /** `<state>/bin`: copies of the two shell scripts, so that PostgreSQL never points into a checkout. */
+  scripts: string;
+};

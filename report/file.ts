@@ -1,0 +1,74 @@
+import { asPgproofError, PgproofError } from '../core/errors.ts';
+import type { FiledReport, Report } from '../core/report.ts';
+import type { ProtectedCluster } from '../postgres/cluster.ts';
+import { reportKey } from '../repository/layout.ts';
+import { putReport } from '../repository/reports.ts';
+import type { Repository } from '../repository/repository.ts';
+import { buildReport, failedBy, type Outcome, type ReportOrder, type StartedReport, startReport } from './report.ts';
+
+/** Reports are small, and a cancelled attempt has no signal left to wait by. */
+const patienceSeconds = 60;
+
+/**
+ * Writes the report of an attempt into the nearest repository that takes it. Takes no signal on purpose: a cancelled attempt is
+ * reported too.
+ * @throws {PgproofError} what the nearest one's store says, when none takes it; `timeout` after a minute.
+ */
+export async function finishReport(
+  cluster: ProtectedCluster,
+  started: StartedReport,
+  outcome: Outcome,
+): Promise<FiledReport> {
+  const report = buildReport(cluster, started, outcome);
+  const repository = await putInOne(cluster.repositories, report);
+  return { key: reportKey(cluster.name, report.id), repository, report };
+}
+
+/** @returns the name of the one that took it. */
+async function putInOne(repositories: readonly Repository[], report: Report): Promise<string> {
+  const failures: unknown[] = [];
+  for (const repository of repositories) {
+    try {
+      await putReport(repository, report, { signal: AbortSignal.timeout(patienceSeconds * 1000) });
+      return repository.name;
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  throw failures[0];
+}
+
+/**
+ * Does `work` and leaves a report of it, whatever it comes to. When it fails, the error goes on to the caller, with the
+ * report's key as a fact; when its report cannot be written either, with the reason of that.
+ */
+export async function reported(
+  cluster: ProtectedCluster,
+  order: ReportOrder,
+  work: (started: StartedReport) => Promise<Outcome>,
+): Promise<FiledReport> {
+  const started = startReport(order);
+  let outcome: Outcome;
+  try {
+    outcome = await work(started);
+  } catch (error) {
+    throw await withReport(cluster, started, asPgproofError(error));
+  }
+  return finishReport(cluster, started, outcome);
+}
+
+async function withReport(
+  cluster: ProtectedCluster,
+  started: StartedReport,
+  error: PgproofError,
+): Promise<PgproofError> {
+  const { code, message, hint } = error;
+  const more = { ...(hint === null ? {} : { hint }), cause: error.cause ?? error };
+  try {
+    const { key } = await finishReport(cluster, started, failedBy(error));
+    return new PgproofError(code, message, { ...more, facts: { ...error.facts, report: key } });
+  } catch (unwritten) {
+    const reportError = asPgproofError(unwritten).message;
+    return new PgproofError(code, message, { ...more, facts: { ...error.facts, report: null, reportError } });
+  }
+}

@@ -1,0 +1,131 @@
+import * as z from 'zod';
+import { ciphers } from '../codec/sealing.ts';
+import { runIdPattern } from '../core/ids.ts';
+
+/* The JSON documents of a repository. Readers ignore fields they do not know and refuse a newer formatVersion. */
+
+const lsn = z.string().regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/);
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+const time = z.iso.datetime();
+
+export const repositoryRecord = z.object({
+  formatVersion: z.number().int(),
+  repositoryId: z.uuid(),
+  createdAt: time,
+});
+export type RepositoryRecord = z.infer<typeof repositoryRecord>;
+
+/** One initialised data directory's life: the WAL of two eras never mixes. `id` is 0001-pg15-<system identifier>. */
+export const eraRecord = z.object({
+  formatVersion: z.number().int(),
+  era: z.string().regex(/^\d{4}-pg\d{2}-\d{1,20}$/),
+  systemId: z.string().regex(/^\d{1,20}$/),
+  major: z.number().int(),
+  segmentBytes: z.number().int(),
+  /** Timeline and WAL position of the leader when the era was declared; that timeline and its ancestors are adopted by it. */
+  timeline: z.number().int().positive(),
+  startLsn: lsn,
+  /** The key set that sealed first in this era; null where nothing is encrypted. */
+  keyId: z.string().nullable(),
+  /** The same for WAL; absent in eras that were declared before WAL could have a key of its own. */
+  walKeyId: z.string().nullable().optional(),
+  declaredAt: time,
+});
+export type EraRecord = z.infer<typeof eraRecord>;
+
+export const codec = z.object({
+  compression: z.literal('zstd'),
+  cipher: z.enum(['none', ...ciphers]),
+});
+export type Codec = z.infer<typeof codec>;
+
+/** One stored object. `sha256` and `storedBytes` are of the bytes as stored, `plainBytes` of what they decode to. */
+const storedPart = z.object({
+  key: z.string(),
+  storedBytes: z.number().int().nonnegative(),
+  plainBytes: z.number().int().nonnegative(),
+  sha256,
+});
+export type StoredPart = z.infer<typeof storedPart>;
+
+const tablespace = z.object({
+  /** `pgdata` for the data directory itself, otherwise the tablespace's OID. */
+  name: z.string().regex(/^(pgdata|\d+)$/),
+  /** Where it lay on the primary; null for the data directory. */
+  path: z.string().nullable(),
+  parts: z.array(storedPart).min(1),
+});
+
+/** The commit file of a base backup. Canonical JSON (RFC 8785), signed. */
+export const backupRecord = z.object({
+  formatVersion: z.number().int(),
+  id: z.string().regex(runIdPattern),
+  type: z.enum(['full', 'incremental']),
+  parent: z.string().nullable(),
+  cluster: z.string(),
+  era: z.string(),
+  systemId: z.string(),
+  major: z.number().int(),
+  /** As the server says it, e.g. 15.18 (Debian 15.18-0+deb12u1). */
+  serverVersion: z.string(),
+  segmentBytes: z.number().int(),
+  timeline: z.number().int().positive(),
+  startLsn: lsn,
+  stopLsn: lsn,
+  startedAt: time,
+  /** Server clock when the copy had ended. */
+  stoppedAt: time,
+  tablespaces: z.array(tablespace).min(1),
+  manifest: storedPart,
+  codec,
+  keyId: z.string().nullable(),
+  platform: z.object({
+    libc: z.string().nullable(),
+    icu: z.string().nullable(),
+    collations: z.array(
+      z.object({
+        database: z.string(),
+        provider: z.string(),
+        locale: z.string().nullable(),
+        version: z.string().nullable(),
+      }),
+    ),
+    /** Libraries the server loads at its start, and settings that recovery demands to be at least as high. */
+    preloadLibraries: z.string(),
+    minimums: z.record(z.string(), z.number().int()),
+  }),
+  /** How far it was verified before it was committed. */
+  verified: z.object({
+    files: z.number().int(),
+    bytes: z.number().int(),
+    against: z.literal('backup_manifest'),
+    how: z.literal('streaming'),
+  }),
+  /** What belongs to the server and is not in the backup, a sentence each. */
+  notes: z.array(z.string()).optional(),
+  signature: z.object({ keyId: z.string(), ed25519: z.string() }).nullable(),
+});
+export type BackupRecord = z.infer<typeof backupRecord>;
+
+/** Reason of a tombstone for what an attempt left behind, as opposed to a backup that was there. */
+export const neverCommitted = 'never committed';
+
+export const tombstoneRecord = z.object({
+  formatVersion: z.number().int(),
+  id: z.string(),
+  deletedAt: time,
+  reason: z.string(),
+});
+export type TombstoneRecord = z.infer<typeof tombstoneRecord>;
+
+/** A key file, wrapped. `age` is an armored age file; in the key file in it, the set of this id comes first, then all older ones. */
+export const wrapperRecord = z.object({
+  formatVersion: z.number().int(),
+  keyId: z.string(),
+  kind: z.enum(['passphrase', 'recipient']),
+  /** Whose identity opens it, where `kind` says recipient. */
+  recipient: z.string().nullable(),
+  wrappedAt: time,
+  age: z.string().startsWith('-----BEGIN AGE ENCRYPTED FILE-----\n'),
+});
+export type WrapperRecord = z.infer<typeof wrapperRecord>;

@@ -1,0 +1,35 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { hasCode, PgproofError } from '../core/errors.ts';
+import type { ProtectedCluster } from '../postgres/cluster.ts';
+import { withSpoolLock } from '../wal/spool-lock.ts';
+import type { RestorePlan } from './record.ts';
+
+/**
+ * Runs `use` as the only one that carries out this plan: an attempt that Temporal gave up may still be running beside its
+ * successor. The lock ends with its holder, however that ends.
+ * @throws {PgproofError} `cluster-busy`
+ */
+export async function withPlanLock<T>(
+  { name, paths }: ProtectedCluster,
+  plan: RestorePlan,
+  signal: AbortSignal,
+  use: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const folder = join(paths.plans, `${plan.id}.lock`);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  try {
+    return await withSpoolLock(folder, use, { signal });
+  } catch (cause) {
+    if (!hasCode(cause, 'spool-busy')) throw cause;
+    throw new PgproofError(
+      'cluster-busy',
+      `another process carries out the restore plan ${plan.id} of cluster ${name}`,
+      {
+        facts: { cluster: name, plan: plan.id },
+        hint: 'Wait for it, or cancel it.',
+        cause,
+      },
+    );
+  }
+}

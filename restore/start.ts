@@ -1,0 +1,160 @@
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PgproofError } from '../core/errors.ts';
+import type { Phase } from '../core/report.ts';
+import type { Run } from '../core/run.ts';
+import { formatTarget } from '../core/target.ts';
+import type { ProtectedCluster } from '../postgres/cluster.ts';
+import { findTools } from '../postgres/tools.ts';
+import { Nearest } from '../repository/nearest.ts';
+import { markFetched, prepareFolder } from './clean.ts';
+import { configureRecovery } from './configure.ts';
+import { fallbackNotes } from './fallbacks.ts';
+import { fetchBackup, makeDurable } from './fetch.ts';
+import { configurationNotes, handOver, openingStatement, startCommand } from './handover.ts';
+import { withPlanLock } from './lock.ts';
+import { readMarker, removeMarker } from './marker.ts';
+import { loadPlan, loadResult, saveResult } from './plans.ts';
+import type { Reached, RestorePlan, RestoreResult } from './record.ts';
+import { type RecoverOptions, recover } from './recover.ts';
+import { withoutStanding } from './stall.ts';
+import { verifyBackup } from './verify.ts';
+
+export type RestoreOptions = RecoverOptions & {
+  /** A fetch in which nothing moves for so long is given up. @defaultValue 900 */
+  stallSeconds?: number;
+};
+
+/**
+ * Carries out a plan: files, verified by PostgreSQL's own manifest, recovery to the target, promotion, and a clean stop. What
+ * was interrupted goes on where its files can be trusted; what is done answers what it came to.
+ * @throws {PgproofError} `plan-missing`, `target-folder`, `object-damaged`, `restore-unverified`, `recovery-failed`,
+ * `recovery-unreached`, the store's errors, …; the folder is then no server, and the same call may be made again.
+ */
+export async function startRestore(
+  cluster: ProtectedCluster,
+  planId: string,
+  run: Run,
+  options: RestoreOptions = {},
+): Promise<RestoreResult> {
+  const plan = await loadPlan(cluster, planId);
+  refuseOtherActions(plan);
+  return withPlanLock(cluster, plan, run.signal, async (signal) => {
+    const done = await resultOfEarlier(cluster, plan);
+    return done === null ? carryOut(cluster, plan, { ...run, signal }, options) : doneBefore(done);
+  });
+}
+
+/** Asked again after the end: the folder is somebody's server by now, and is not looked at. */
+function doneBefore(done: RestoreResult): RestoreResult {
+  const note = `This plan was carried out already, at ${done.finishedAt}; the folder was not touched again.`;
+  return { ...done, notes: [...done.notes, note] };
+}
+
+async function carryOut(
+  cluster: ProtectedCluster,
+  plan: RestorePlan,
+  run: Run,
+  { stallSeconds = 900, ...options }: RestoreOptions,
+): Promise<RestoreResult> {
+  const phases: Phase[] = [];
+  const copies = options.copies ?? new Nearest(cluster.repositories);
+  const timed = timer(phases, run);
+  const next = await timed('prepare', () => prepareFolder(cluster, plan));
+  if (next === 'fetch') {
+    await timed('fetch', () =>
+      withoutStanding(run, stallSeconds, (watched) => fetchBackup(cluster, plan, watched, copies)),
+    );
+    // Verification reads what lies in memory, while that goes to the disk.
+    await timed('verify', () => both(verifyBackup(cluster, plan, run), makeDurable(plan.into, run.signal)));
+    await timed('configure', () => configureRecovery(plan, 'restore'));
+    await timed('sync', () => makeDurable(plan.into, run.signal));
+    await markFetched(plan);
+  }
+  const reached = await timed('recover', () => recoverAndStop(cluster, plan, run, { ...options, copies }));
+  await timed('hand over', () => handOver(plan.into)); // the last change to the folder
+  return finish(cluster, plan, reached, phases, copies);
+}
+
+/** Waits for both, also when one fails: nothing of an ended restore goes on. */
+async function both(...work: Promise<void>[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(work)) if (outcome.status === 'rejected') throw outcome.reason;
+}
+
+/** Stopped cleanly: whoever starts it next needs no WAL from anywhere. */
+async function recoverAndStop(
+  cluster: ProtectedCluster,
+  plan: RestorePlan,
+  run: Run,
+  options: RecoverOptions,
+): Promise<Reached> {
+  const recovery = await recover(cluster, plan, 'restore', run, options);
+  await recovery.stop('fast');
+  return recovery.reached;
+}
+
+async function finish(
+  cluster: ProtectedCluster,
+  plan: RestorePlan,
+  reached: Reached,
+  phases: Phase[],
+  copies: Nearest,
+): Promise<RestoreResult> {
+  const tools = await findTools(cluster.config.tools.bin, plan.major);
+  const result = {
+    planId: plan.id,
+    backupId: plan.backupId,
+    target: formatTarget(plan.target),
+    reached,
+    dataDir: plan.into,
+    phases,
+    startCommand: startCommand(tools, plan.into),
+    openingStatement: await openingStatement(plan.into),
+    notes: [...plan.notes, ...fallbackNotes(copies), ...(await configurationNotes(plan))],
+    fallbacks: [...copies.fallbacks],
+    fallbackCount: copies.count,
+    finishedAt: new Date().toISOString(),
+  };
+  await saveResult(cluster, result);
+  await removeMarker(plan.into);
+  return result;
+}
+
+/** The answer of a restore that is done already, while its folder is still there. */
+async function resultOfEarlier(cluster: ProtectedCluster, plan: RestorePlan): Promise<RestoreResult | null> {
+  const result = await loadResult(cluster, plan.id);
+  if (result === null || !(await isThere(join(plan.into, 'PG_VERSION')))) return null;
+  // Interrupted between the last two steps.
+  if ((await readMarker(plan.into))?.planId === plan.id) await removeMarker(plan.into);
+  return result;
+}
+
+function refuseOtherActions({ target, id }: RestorePlan): void {
+  if (target.action === 'promote') return;
+  throw new PgproofError(
+    'plan-invalid',
+    `the plan '${id}' asks to ${target.action} at its target, and a restore ends promoted and stopped`,
+    {
+      facts: { plan: id, action: target.action },
+    },
+  );
+}
+
+function timer(phases: Phase[], run: Run): <T>(name: string, work: () => Promise<T>) => Promise<T> {
+  return async (name, work) => {
+    run.progress({ phase: name });
+    const began = performance.now();
+    try {
+      return await work();
+    } finally {
+      phases.push({ name, seconds: Math.round(performance.now() - began) / 1000 });
+    }
+  };
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

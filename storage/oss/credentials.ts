@@ -1,0 +1,67 @@
+import type { OssConfig } from '../../core/config.ts';
+import { PgproofError } from '../../core/errors.ts';
+import { credentialsOfEcsRole } from './ecs-role.ts';
+import { stsAddress } from './endpoint.ts';
+import { credentialsOfEnvironment } from './environment.ts';
+import { CredentialsFile } from './file.ts';
+import { Refreshing } from './refreshing.ts';
+import { credentialsOfSts } from './sts.ts';
+import type { Connections } from './transport.ts';
+
+/** Never printed, never a fact. `expiresAt` is absent where the source does not say. */
+export type Credentials = {
+  accessKeyId: string;
+  accessKeySecret: string;
+  securityToken?: string;
+  expiresAt?: Date;
+};
+
+/** Where a bucket's credentials come from; asked before every request. */
+export interface CredentialSource {
+  /** @throws {PgproofError} `credentials-missing`, `credentials-expired`; `store-unreachable` where the source is away. */
+  current(signal: AbortSignal): Promise<Credentials>;
+  /** The store says that these have expired, or that it does not know them (any more). */
+  refused(credentials: Credentials): void;
+}
+
+/** Addresses of the services that give out credentials; given by tests. */
+export type CredentialServices = { metadata: string; sts: string };
+
+const metadataAddress = 'http://100.100.100.200';
+
+/** @throws {PgproofError} `credentials-missing` for what is known without asking anybody. */
+export function openCredentials(
+  config: Pick<OssConfig, 'credentials' | 'region' | 'endpoint'>,
+  env: NodeJS.ProcessEnv,
+  connections: Connections,
+  services: CredentialServices = { metadata: metadataAddress, sts: stsAddress(config) },
+): CredentialSource {
+  const { credentials } = config;
+  if (credentials === undefined) return new Fixed(credentialsOfEnvironment(env));
+  if ('file' in credentials) return new CredentialsFile(credentials.file);
+  if ('ecsRole' in credentials) {
+    const { ecsRole } = credentials;
+    return new Refreshing((signal) => credentialsOfEcsRole(services.metadata, ecsRole, signal));
+  }
+  const { assumeRole } = credentials;
+  const own = credentialsOfEnvironment(env);
+  if (own.securityToken !== undefined)
+    throw new PgproofError('credentials-missing', 'temporary credentials cannot assume a role', {
+      hint: 'Unset OSS_SESSION_TOKEN, and set the access key of a RAM user.',
+    });
+  return new Refreshing((signal) => credentialsOfSts(services.sts, assumeRole, own, connections, signal));
+}
+
+class Fixed implements CredentialSource {
+  readonly #credentials: Credentials;
+
+  constructor(credentials: Credentials) {
+    this.#credentials = credentials;
+  }
+
+  async current(): Promise<Credentials> {
+    return this.#credentials;
+  }
+
+  refused(): void {}
+}

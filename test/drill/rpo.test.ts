@@ -1,0 +1,41 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { compareLsn } from '../../core/lsn.ts';
+import { runDrill } from '../../drill/drill.ts';
+import { readFrontier } from '../../wal/frontier.ts';
+import { beat } from '../../wal/heartbeat.ts';
+import { switchWal } from '../../wal/switch.ts';
+import { alternate } from '../support/postgres.ts';
+import { listening, openProtected, type ProtectedStage, until } from './protected.ts';
+
+describe.each(alternate(1))('the RPO that a drill measures, on PostgreSQL %s', (major) => {
+  let stage: ProtectedStage;
+
+  beforeAll(async () => {
+    stage = await openProtected(major);
+  });
+
+  afterAll(() => stage?.dispose());
+
+  test('is what was lost before the drill pushed anything out: shipping was paused for 20 s when it began', async () => {
+    const { cluster } = stage;
+    const archived = await beat(cluster);
+    await switchWal(cluster);
+    await until(async () => compareLsn((await readFrontier(cluster)).lsn, archived.lsn) >= 0);
+    await stage.pauseShipping();
+    await sleep(Date.parse(archived.at) + 20_000 - Date.now());
+    await beat(cluster); // waits in the spool: it counts for nothing
+    await switchWal(cluster);
+
+    let frontierNoted = false;
+    const run = listening(({ note }) => {
+      if (frontierNoted || !note?.startsWith('the repository holds WAL up to')) return;
+      frontierNoted = true;
+      stage.resumeShipping();
+    });
+    const result = await runDrill(cluster, { kind: 'probe' }, run);
+    expect(result.verdict).toBe('passed');
+    expect(result.rpoSeconds).toBeGreaterThanOrEqual(20);
+    expect(result.rpoMeasured).toMatchObject({ heartbeatSequence: archived.sequence, heartbeatAt: archived.at });
+  });
+});

@@ -1,0 +1,89 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { cancelOperation, type StartedRun } from '../../client/temporal.ts';
+import { parseTarget } from '../../core/target.ts';
+import { withClusterLock } from '../../postgres/lock.ts';
+import { planRestore } from '../../restore/plan.ts';
+import { type Fleet, openFleet } from '../support/fleet.ts';
+import { endRun, startFile, startRun } from '../support/places.ts';
+import { majors } from '../support/postgres.ts';
+import { startWorker, until } from '../support/stage.ts';
+
+/*
+ * Records one history of each kind of run, from real runs of the code as it is: before a release, as user postgres,
+ * `node_modules/.bin/node test/histories/record.ts [FOLDER]`. Files that exist are kept: histories are only ever added.
+ */
+
+const folder = process.argv[2] ?? import.meta.dirname;
+const root = join(import.meta.dirname, '../..');
+const version = (JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')) as { version: string }).version;
+const testRun = startRun();
+Object.assign(process.env, testRun.env);
+startFile();
+const fleet = await openFleet({ major: majors.at(-1) as string, offsite: true });
+const worker = await startWorker(fleet.stage);
+try {
+  await save('backup', await ended(await fleet.start('backup', { reason: 'recorded', requestedBy: 'nobody' })));
+  await save('backup-busy', await busy());
+  await save('backup-cancelled', await cancelled());
+  await save('backup-refused', await ended(await fleet.start('backup', { cluster: 'unknown' })));
+  await save('copy', await ended(await fleet.start('copy', { to: 'offsite' })));
+  await save('copy-failed', await ended(await fleet.start('copy', { to: 'elsewhere' })));
+  await save('drill', await ended(await fleet.start('drill')));
+  await save('verify', await ended(await fleet.start('verify', { share: 50, restore: true })));
+  await save('verify-refused', await ended(await fleet.start('verify', { repository: 'elsewhere' })));
+  await save('restore', await ended(await fleet.start('restore', { plan: await plan() })));
+} finally {
+  await worker.stop();
+  await fleet.dispose();
+  endRun(testRun);
+}
+
+async function ended(run: StartedRun): Promise<StartedRun> {
+  await fleet.finish(run).catch((error: unknown) => console.log(`${run.operation}: ${error}`));
+  return run;
+}
+
+async function busy(): Promise<StartedRun> {
+  const run = await withClusterLock(fleet.stage.cluster, { operation: 'backup', id: 'by-hand' }, async () => {
+    const started = await fleet.start('backup');
+    await until(async () => (await historyOf(fleet, started)).includes('cluster-busy'));
+    return started;
+  });
+  return ended(run);
+}
+
+async function cancelled(): Promise<StartedRun> {
+  await fleet.stage.letShip(false);
+  const run = await fleet.start('backup');
+  await until(async () => (await historyOf(fleet, run)).includes('awaitWal'));
+  await cancelOperation(fleet.temporal, run);
+  await ended(run);
+  await fleet.stage.letShip(true);
+  return run;
+}
+
+async function plan(): Promise<string> {
+  const into = join(fleet.stage.folder, 'restored');
+  const run = { signal: new AbortController().signal, progress: () => undefined };
+  return (await planRestore(fleet.stage.cluster, { target: parseTarget('latest'), into }, run)).id;
+}
+
+async function historyOf({ temporal }: Fleet, { workflowId }: StartedRun): Promise<string> {
+  return historyToJSON(await temporal.client.workflow.getHandle(workflowId).fetchHistory());
+}
+
+async function save(name: string, run: StartedRun): Promise<void> {
+  const file = join(folder, `${name}-${version}.json`);
+  try {
+    // Who recorded it, and where, is nobody's business.
+    const history = (await historyOf(fleet, run)).replaceAll(`@${hostname()}`, '@db-7').replaceAll(root, '/srv/pgproof');
+    writeFileSync(file, history, { flag: 'wx' });
+    console.log(`recorded ${file}`);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    console.log(`kept ${file}`);
+  }
+}

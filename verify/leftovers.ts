@@ -1,0 +1,60 @@
+import type { ProtectedCluster } from '../postgres/cluster.ts';
+import { backupKey, basePrefix } from '../repository/layout.ts';
+import type { KnownEra } from './documents.ts';
+import type { Findings } from './findings.ts';
+import type { ToldBackup } from './told.ts';
+
+/** Of a backup that waits for its WAL: it is given up after 25 hours, and the next one removes it. */
+const pendingMs = 3 * 86_400_000;
+
+/**
+ * Backups whose commit file is gone although a report says that they were committed here; and parts that no commit file speaks
+ * for. An attempt that never came to its end leaves some, which the next backup removes: they are noted. Where a later backup
+ * should have removed them and did not, their commit file is what is missing.
+ * @returns sentences for the report.
+ */
+export function findUncommitted(
+  { name: cluster, repository, written }: ProtectedCluster,
+  eras: readonly KnownEra[],
+  told: ReadonlyMap<string, ToldBackup>,
+  findings: Findings,
+): string[] {
+  const notes: string[] = [];
+  // Where copies go, nobody clears up before the next one.
+  const reaps = written.some(({ id }) => id === repository.id);
+  for (const { id, era } of told.values()) {
+    const census = eras.find(({ name }) => name === era)?.census;
+    if (census?.commits.has(id) || census?.tombstones.has(id)) continue;
+    const parts = census?.parts.get(id)?.size ?? 0;
+    const left = parts === 0 ? 'nothing of it is left' : `${parts} of its parts are there`;
+    const why = `a report says that backup ${id} was committed, nobody deleted it, and ${left}`;
+    findings.add({ object: backupKey(cluster, era, id), kind: 'missing', why, subject: { of: 'backup', era, id } });
+  }
+  for (const { name: era, census, records } of eras) {
+    for (const id of census.parts.keys()) {
+      if (census.commits.has(id) || told.has(id)) continue;
+      if (census.tombstones.has(id)) notes.push(`The deletion of ${id} was interrupted; the next backup ends it.`);
+      else if (reaps && isOverdue(id, records)) {
+        const object = basePrefix(cluster, era, id);
+        const why = 'parts without a commit file that later backups did not remove: it may have been deleted';
+        findings.add({ object, kind: 'foreign', why, subject: { of: 'backup', era, id } });
+      } else {
+        notes.push(
+          `${id} has parts and no commit file in repository ${repository.name}: it is under way, or was interrupted.`,
+        );
+      }
+    }
+  }
+  return notes;
+}
+
+/** Older by days than a backup that was committed since, and that removes leftovers before it begins. */
+function isOverdue(id: string, committed: readonly { id: string }[]): boolean {
+  return committed.some((other) => timeOf(other.id) - timeOf(id) > pendingMs);
+}
+
+/** `20261120T140501Z-…` */
+function timeOf(id: string): number {
+  const [, year, month, day, hour, minute, second] = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z/.exec(id) ?? [];
+  return Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`);
+}

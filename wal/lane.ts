@@ -1,0 +1,55 @@
+import { PgproofError } from '../core/errors.ts';
+import { inRepository, type ProtectedCluster } from '../postgres/cluster.ts';
+import type { Custody } from './custody.ts';
+import { withFreshKeys } from './fresh-keys.ts';
+import type { Spool } from './spool.ts';
+import type { Target } from './targets.ts';
+
+/** One repository's way out of the spool: it waits for no other, and no other waits for it. */
+export class Lane {
+  readonly target: Target;
+  readonly custody: Custody;
+  readonly spool: Spool;
+  #cluster: ProtectedCluster;
+  #opened: ProtectedCluster | undefined;
+
+  constructor(cluster: ProtectedCluster, target: Target, custody: Custody, spool: Spool) {
+    this.#cluster = cluster;
+    this.target = target;
+    this.custody = custody;
+    this.spool = spool;
+  }
+
+  /** The cluster as this repository has it, where it was opened already. */
+  get opened(): ProtectedCluster | undefined {
+    return this.#opened;
+  }
+
+  /** Takes over the keys of a rotated key file. @returns why that was not possible; the keys at hand go on */
+  async refreshKeys(): Promise<PgproofError | null> {
+    const { cluster, problem } = await withFreshKeys(this.#cluster);
+    this.#cluster = cluster;
+    if (this.#opened !== undefined) this.#opened = inRepository(cluster, this.#opened.repository);
+    return problem;
+  }
+
+  /** The cluster as this repository has it. @throws {PgproofError} why it cannot be opened */
+  async cluster(signal: AbortSignal): Promise<ProtectedCluster> {
+    if (this.#opened !== undefined) return this.#opened;
+    const repository = await this.target.open({ signal });
+    await this.custody.begin(this.target, repository.id);
+    this.#opened = inRepository(this.#cluster, repository);
+    return this.#opened;
+  }
+}
+
+/** The error, saying in which of several repositories. */
+export function inTarget(error: PgproofError, { name }: Pick<Target, 'name'>, isOnly: boolean): PgproofError {
+  if (isOnly) return error;
+  const { code, message, facts, hint, cause } = error;
+  return new PgproofError(code, `repository '${name}': ${message}`, {
+    facts: { ...facts, repository: name },
+    cause,
+    ...(hint === null ? {} : { hint }),
+  });
+}

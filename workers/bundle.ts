@@ -1,0 +1,47 @@
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { bundleWorkflowCode, DefaultLogger, type WorkflowBundleOption } from '@temporalio/worker';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const prebuilt = join(root, 'workflow-bundle.js');
+
+/**
+ * The workflows as one program. A release ships it prebuilt; a checkout makes it (some seconds of CPU).
+ * @param cache a private folder that keeps it for the next start, under the hash of what it is made from.
+ */
+export async function workflowBundle(cache?: string): Promise<WorkflowBundleOption> {
+  if (existsSync(prebuilt)) return { codePath: prebuilt };
+  if (cache === undefined) return bundle();
+  const codePath = join(cache, `workflows-${await sourceHash()}.js`);
+  if (!existsSync(codePath)) await keep(codePath, (await bundle()).code);
+  return { codePath };
+}
+
+const bundle = (): Promise<{ code: string }> =>
+  bundleWorkflowCode({ workflowsPath: join(root, 'workflows/index.ts'), logger: new DefaultLogger('WARN') });
+
+/** Of everything a bundle is made from: workflows import core and, as types only, activities; packages are locked. */
+async function sourceHash(): Promise<string> {
+  const folders = await Promise.all(['workflows', 'core'].map((folder) => filesOf(join(root, folder))));
+  const hash = createHash('sha256');
+  for (const file of [...folders.flat(), join(root, 'package-lock.json')]) {
+    hash
+      .update(`${file}\0`)
+      .update(await readFile(file))
+      .update('\0');
+  }
+  return hash.digest('hex').slice(0, 16);
+}
+
+const filesOf = async (folder: string): Promise<string[]> =>
+  (await readdir(folder)).toSorted().map((name) => join(folder, name));
+
+async function keep(path: string, code: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  const temporary = `${path}.${process.pid}`;
+  await writeFile(temporary, code, { mode: 0o600 });
+  await rename(temporary, path);
+}

@@ -1,0 +1,62 @@
+import { type NativeConnection, Worker } from '@temporalio/worker';
+import type { Logger } from 'pino';
+import { createControlActivities } from '../activities/control.ts';
+import type { Config } from '../core/config.ts';
+import { controlQueue } from '../core/queues.ts';
+import { timeouts as defaultTimeouts, type Timeouts } from '../core/timeouts.ts';
+import { workflowBundle } from './bundle.ts';
+import { keepServing } from './connection.ts';
+import { installRuntime } from './runtime.ts';
+import { ensureSearchAttributes } from './search-attributes.ts';
+import { serveWorkers } from './serve.ts';
+import type { TemporalSettings } from './temporal.ts';
+
+export type ControlOptions = {
+  config: Config;
+  temporal: TemporalSettings;
+  log: Logger;
+  /** Ends it: running workflow tasks are finished first. */
+  signal: AbortSignal;
+  /** Tests set seconds. */
+  timeouts?: Timeouts;
+  /** A private folder that keeps the bundled workflows for the next start. */
+  cache?: string;
+  /** Waited for before the first connection. */
+  after?: Promise<void>;
+  /** Called each time the worker begins to take work. */
+  onServing?: () => void;
+};
+
+/**
+ * Runs the workflows and the steps that need no host, until `signal` aborts. It reads which host a cluster is on, and
+ * has no rights on any database.
+ * @throws {PgproofError} `search-attribute-missing`: every run would stand still for ever.
+ */
+export async function runControl({
+  config,
+  temporal,
+  log,
+  signal,
+  timeouts = defaultTimeouts,
+  cache,
+  after,
+  onServing,
+}: ControlOptions): Promise<void> {
+  installRuntime(log);
+  const bundle = await workflowBundle(cache); // before the first connection: it takes seconds
+  const serve = async (connection: NativeConnection): Promise<void> => {
+    await ensureSearchAttributes(connection, temporal.namespace);
+    const worker = await Worker.create({
+      connection,
+      namespace: temporal.namespace,
+      identity: `control pid ${process.pid}`,
+      taskQueue: controlQueue(config.fleet),
+      workflowBundle: bundle,
+      activities: createControlActivities({ config, timeouts }),
+      maxCachedWorkflows: 200,
+      shutdownForceTime: '20 seconds',
+    });
+    await serveWorkers([worker], { signal, onServing });
+  };
+  await keepServing(temporal, serve, { what: 'the control worker', log, signal, after });
+}

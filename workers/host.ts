@@ -1,0 +1,84 @@
+import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import { createHostActivities } from '../activities/host.ts';
+import { PgproofError } from '../core/errors.ts';
+import { hostQueues } from '../core/queues.ts';
+import type { Host } from '../host/host.ts';
+import { keepServing } from './connection.ts';
+import { startLoops } from './loops.ts';
+import { installRuntime } from './runtime.ts';
+import { serveWorkers } from './serve.ts';
+import type { TemporalSettings } from './temporal.ts';
+import { version } from './version.ts';
+
+export type HostOptions = {
+  host: Host;
+  temporal: TemporalSettings;
+  /** Ends it: running steps get `graceSeconds` to finish, then they are cancelled and tried again by the next worker. */
+  signal: AbortSignal;
+  graceSeconds?: number;
+  /** Backups and drills that may run at the same time on this host. */
+  bulkSlots?: number;
+  /** Waited for before the first connection; WAL shipping does not wait. */
+  after?: Promise<void>;
+  /** Called each time the worker begins to take work. */
+  onServing?: () => void;
+};
+
+/**
+ * The worker of a database host, until `signal` aborts: ships the WAL and writes the heartbeats of its clusters, and
+ * takes steps from the host's three queues. Shipping begins before, and goes on without, any connection to Temporal.
+ * @throws {PgproofError} `root-refused`; what is wrong with the configuration when no cluster of this host can be opened.
+ */
+export async function runHost({
+  host,
+  temporal,
+  signal,
+  graceSeconds = 20,
+  bulkSlots = 1,
+  after,
+  onServing,
+}: HostOptions): Promise<void> {
+  refuseRoot();
+  const loops = await startLoops(host);
+  try {
+    installRuntime(host.log);
+    const serve = async (connection: NativeConnection): Promise<void> => {
+      await serveWorkers(await createWorkers(connection, host, temporal.namespace, { graceSeconds, bulkSlots }), {
+        signal,
+        onServing,
+      });
+    };
+    await keepServing(temporal, serve, { what: `the worker of ${host.name}`, log: host.log, signal, after });
+  } finally {
+    await loops.stop(); // last: a step that was finishing may have needed the WAL
+  }
+}
+
+async function createWorkers(
+  connection: NativeConnection,
+  host: Host,
+  namespace: string,
+  { graceSeconds, bulkSlots }: { graceSeconds: number; bulkSlots: number },
+): Promise<Worker[]> {
+  const queues = hostQueues(host.config.fleet, host.name);
+  const shared: WorkerOptions = {
+    connection,
+    namespace,
+    identity: `${host.name} pid ${process.pid}`,
+    activities: createHostActivities(host, version()),
+    shutdownGraceTime: graceSeconds * 1000,
+    shutdownForceTime: (graceSeconds + 30) * 1000,
+    maxHeartbeatThrottleInterval: '20 seconds', // a cancellation is heard with a heartbeat's answer
+  } as WorkerOptions;
+  const at = (taskQueue: string, slots: number): Promise<Worker> =>
+    Worker.create({ ...shared, taskQueue, maxConcurrentActivityTaskExecutions: slots });
+  return Promise.all([at(queues.quick, 20), at(queues.bulk, bulkSlots), at(queues.restore, 1)]);
+}
+
+/** PostgreSQL's programs refuse root too, and what root writes the server's user could not read. */
+export function refuseRoot(): void {
+  if (process.getuid?.() !== 0) return;
+  throw new PgproofError('root-refused', 'a worker does not run as root', {
+    hint: 'Run it as the OS user that owns the data directory, usually postgres: su postgres -s /bin/sh -c "pgproof worker"',
+  });
+}

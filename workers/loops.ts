@@ -1,0 +1,74 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { asPgproofError, type PgproofError } from '../core/errors.ts';
+import { openCluster } from '../host/cluster.ts';
+import type { Host } from '../host/host.ts';
+import type { ProtectedCluster } from '../postgres/cluster.ts';
+import { runHeartbeat } from '../wal/heartbeat.ts';
+import { runShipper } from '../wal/shipper.ts';
+
+export type Loops = { stop(): Promise<void> };
+
+/**
+ * Starts, for each cluster of this host, the loops that must run whatever else happens: WAL shipping and heartbeats. A
+ * cluster that cannot be opened is tried again for ever and does not hold up the others.
+ * @throws {PgproofError} the first cluster's, when all of them are configured wrongly. A repository that is not there is
+ * waited for: at boot its file system may come later than we do.
+ */
+export async function startLoops(host: Host): Promise<Loops> {
+  const names = Object.keys(host.config.clusters).filter((name) => host.config.clusters[name]?.host === host.name);
+  await refuseHopeless(host, names);
+  const stopped = new AbortController();
+  const running = names.map((name) => keepCluster(host, name, stopped.signal));
+  return {
+    stop: async () => {
+      stopped.abort();
+      await Promise.all(running);
+    },
+  };
+}
+
+async function refuseHopeless(host: Host, names: readonly string[]): Promise<void> {
+  const problems = await Promise.all(
+    names.map((name) => openCluster(host, name).then(() => undefined, asPgproofError)),
+  );
+  const [first] = problems;
+  if (first !== undefined && problems.every(isHopeless)) throw first;
+}
+
+const isHopeless = (problem: PgproofError | undefined): boolean =>
+  problem?.permanent === true && problem.code !== 'repository-missing';
+
+/** Both loops of a cluster, each begun again when it fails. */
+async function keepCluster(host: Host, name: string, signal: AbortSignal): Promise<void> {
+  const log = host.log.child({ cluster: name });
+  const onAlarm = (alarm: PgproofError): void => log.error({ ...alarm.toDocument() }, `WAL alarm: ${alarm.message}`);
+  const keep = (what: string, loop: (cluster: ProtectedCluster) => Promise<void>): Promise<void> =>
+    keepLoop(async () => loop(await openCluster(host, name)), { what, log, signal });
+  await Promise.all([
+    keep('WAL shipping', (cluster) => runShipper(cluster, { signal, onAlarm })),
+    keep('the heartbeat', (cluster) => runHeartbeat(cluster, { signal })),
+  ]);
+}
+
+type LoopOptions = { what: string; log: Host['log']; signal: AbortSignal };
+
+/** No longer than a heartbeat: whoever installs its table drills soon after, and RPO needs a beat by then. */
+const longestWaitMs = 10_000;
+
+async function keepLoop(loop: () => Promise<void>, { what, log, signal }: LoopOptions): Promise<void> {
+  let waitMs = 1000;
+  while (!signal.aborted) {
+    const began = Date.now();
+    try {
+      await loop();
+    } catch (thrown) {
+      if (signal.aborted) return;
+      const error = asPgproofError(thrown);
+      log.error({ ...error.toDocument(), retryInMs: waitMs }, `${what} stopped: ${error.message}; it begins again`);
+    }
+    if (signal.aborted) return;
+    if (Date.now() - began > 60_000) waitMs = 1000;
+    await sleep(waitMs, undefined, { signal }).catch(() => undefined);
+    waitMs = Math.min(waitMs * 2, longestWaitMs);
+  }
+}

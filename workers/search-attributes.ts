@@ -1,0 +1,44 @@
+import type { NativeConnection } from '@temporalio/worker';
+import { PgproofError } from '../core/errors.ts';
+
+/** What runs can be searched by. All Keyword: SQL visibility has few Text attributes. Never a secret: they stand in the clear. */
+export const searchAttributes = ['PgCluster', 'PgHost', 'PgOperation', 'PgVerdict', 'PgBackupId'] as const;
+
+/** `INDEXED_VALUE_TYPE_KEYWORD` of Temporal's API. */
+const keyword = 2;
+
+/**
+ * Makes sure that the namespace knows our search attributes, registering them where it may: a missing one would fail
+ * the first workflow task of every run, for ever.
+ * @throws {PgproofError} `search-attribute-missing`, with the command that registers them.
+ */
+export async function ensureSearchAttributes(connection: NativeConnection, namespace: string): Promise<void> {
+  const missing = await missingAttributes(connection, namespace);
+  if (missing.length === 0) return;
+  const wanted = Object.fromEntries(missing.map((name) => [name, keyword]));
+  try {
+    await connection.operatorService.addSearchAttributes({ namespace, searchAttributes: wanted });
+  } catch (error) {
+    throw notRegistered(missing, namespace, error);
+  }
+  const still = await missingAttributes(connection, namespace);
+  if (still.length > 0) throw notRegistered(still, namespace);
+}
+
+async function missingAttributes(connection: NativeConnection, namespace: string): Promise<string[]> {
+  const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
+  return searchAttributes.filter((name) => customAttributes[name] !== keyword);
+}
+
+function notRegistered(missing: readonly string[], namespace: string, cause?: unknown): PgproofError {
+  const names = missing.map((name) => `--name ${name} --type Keyword`).join(' ');
+  return new PgproofError(
+    'search-attribute-missing',
+    `the Temporal namespace '${namespace}' lacks the search attributes ${missing.join(', ')}`,
+    {
+      facts: { namespace, missing },
+      hint: `Register them once, as somebody who may: temporal operator search-attribute create --namespace ${namespace} ${names}`,
+      cause,
+    },
+  );
+}

@@ -1,0 +1,63 @@
+import { loadClientConfigProfile, toClientOptions } from '@temporalio/envconfig';
+import type { NativeConnectionOptions } from '@temporalio/worker';
+import type { Config } from '../core/config.ts';
+import { PgproofError } from '../core/errors.ts';
+
+/** Where Temporal is. `connection` may hold an API key: it goes to the SDK and nowhere else. */
+export type TemporalSettings = {
+  address: string;
+  namespace: string;
+  /** Whether it is the server that `pgproof up` brings along. */
+  embedded: boolean;
+  /** The web UI, where we know it. */
+  uiUrl: string | null;
+  connection: NativeConnectionOptions;
+};
+
+export const embeddedNamespace = 'pgproof';
+
+/**
+ * TEMPORAL_ADDRESS or a Temporal profile (TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE) when there is one, otherwise the
+ * embedded server as the configuration has it.
+ * @throws {PgproofError} `config-invalid` when the profile cannot be read.
+ */
+export function temporalSettings(config: Config, env: NodeJS.ProcessEnv): TemporalSettings {
+  const profile = loadProfile(env);
+  if (profile.address === undefined) return embeddedSettings(config);
+  const { connectionOptions } = toClientOptions(profile);
+  return {
+    address: profile.address,
+    namespace: profile.namespace ?? 'default',
+    embedded: false,
+    uiUrl: null,
+    connection: connectionOptions,
+  };
+}
+
+function embeddedSettings(config: Config): TemporalSettings {
+  const { port, uiPort } = config.temporal.embedded;
+  const address = `127.0.0.1:${port}`;
+  return {
+    address,
+    namespace: embeddedNamespace,
+    embedded: true,
+    uiUrl: `http://127.0.0.1:${uiPort}`,
+    connection: { address },
+  };
+}
+
+function loadProfile(env: NodeJS.ProcessEnv): ReturnType<typeof loadClientConfigProfile> {
+  try {
+    return loadClientConfigProfile({ overrideEnvVars: definedOnly(env) });
+  } catch (error) {
+    throw new PgproofError('config-invalid', 'the Temporal profile cannot be read', {
+      facts: { profile: env.TEMPORAL_PROFILE ?? null, file: env.TEMPORAL_CONFIG_FILE ?? null },
+      hint: 'Check TEMPORAL_PROFILE and TEMPORAL_CONFIG_FILE, or unset them to use the embedded server.',
+      cause: error,
+    });
+  }
+}
+
+function definedOnly(env: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
+}

@@ -1,0 +1,5 @@
+export { backup } from './backup.ts';
+export { copyOffsite } from './copy-offsite.ts';
+export { drill } from './drill.ts';
+export { restore } from './restore.ts';
+export { verify } from './verify.ts';

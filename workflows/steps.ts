@@ -1,0 +1,64 @@
+import { type ActivityOptions, proxyActivities, workflowInfo } from '@temporalio/workflow';
+import type { ControlActivities, Resolved } from '../activities/control.ts';
+import type { HostActivities } from '../activities/host.ts';
+import { attemptSeconds } from '../core/timeouts.ts';
+
+/*
+ * Who does which step, and how long it may take. The numbers are in core/timeouts.ts; `resolve` hands them over.
+ */
+
+/** The control worker's steps, on the queue this workflow came from. Before `resolve` there is no profile to take. */
+export const controlSteps = () =>
+  proxyActivities<ControlActivities>({
+    taskQueue: workflowInfo().taskQueue,
+    startToCloseTimeout: '30 seconds',
+    scheduleToCloseTimeout: '5 minutes',
+    summary: 'which host',
+  });
+
+/** Tried once and not for long: it only asks whether somebody is there. */
+export const helloOn = (at: Resolved) =>
+  proxyActivities<HostActivities>({
+    taskQueue: at.queues.quick,
+    scheduleToStartTimeout: seconds(at.timeouts.quick.hello),
+    startToCloseTimeout: seconds(at.timeouts.quick.startToClose),
+    retry: { maximumAttempts: 1 },
+    summary: `is the worker of ${at.host} there`,
+  });
+
+export const quickOn = (at: Resolved, summary: string) =>
+  proxyActivities<HostActivities>({
+    taskQueue: at.queues.quick,
+    startToCloseTimeout: seconds(at.timeouts.quick.startToClose),
+    scheduleToCloseTimeout: seconds(at.timeouts.quick.scheduleToClose),
+    heartbeatTimeout: seconds(at.timeouts.quick.startToClose),
+    retry: { initialInterval: seconds(at.timeouts.quick.firstRetry) },
+    summary,
+  });
+
+/** The long steps, on the host's few slots. @param bytes what there is to move, null where nobody knows. */
+export const bulkOn = (at: Resolved, summary: string, bytes: number | null = null) =>
+  proxyActivities<HostActivities>(bulk(at, at.queues.bulk, summary, bytes));
+
+/** A restore has a queue of its own: nobody who restores waits behind a backup. */
+export const restoreOn = (at: Resolved, summary: string) =>
+  proxyActivities<HostActivities>(bulk(at, at.queues.restore, summary, null));
+
+function bulk({ timeouts }: Resolved, taskQueue: string, summary: string, bytes: number | null): ActivityOptions {
+  const { scheduleToStart, heartbeat, attempts, firstRetry } = timeouts.bulk;
+  return {
+    taskQueue,
+    scheduleToStartTimeout: seconds(scheduleToStart),
+    startToCloseTimeout: seconds(attemptSeconds(timeouts.bulk, bytes)),
+    heartbeatTimeout: seconds(heartbeat),
+    // A busy cluster is waited for by the workflow (busy.ts): it may take hours, and must not use up the attempts.
+    retry: {
+      maximumAttempts: attempts,
+      initialInterval: seconds(firstRetry),
+      nonRetryableErrorTypes: ['cluster-busy'],
+    },
+    summary,
+  };
+}
+
+const seconds = (count: number): number => count * 1000;

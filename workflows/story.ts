@@ -1,0 +1,126 @@
+import { defineSearchAttributeKey } from '@temporalio/common';
+import {
+  CancellationScope,
+  isCancellation,
+  log,
+  setCurrentDetails,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import * as z from 'zod';
+import type { Asked } from '../activities/attempt.ts';
+import type { Resolved } from '../activities/control.ts';
+import type { Facts } from '../core/errors.ts';
+import type { Operation } from '../core/request.ts';
+import { failure, failureOf, reportOf } from './failure.ts';
+import { controlSteps, helloOn, quickOn } from './steps.ts';
+
+/** What a person should know beside the result; sentences. */
+export type Notes = { notes: string[] };
+
+type Request = Omit<Asked, 'startedAt'>;
+
+/**
+ * What all workflows have in common: check what was typed, find the host, see that its worker is there; and when
+ * something fails, see that a report of it is left and that the failure has a code and a hint.
+ */
+export async function story<Schema extends z.ZodType<Request>, Result>(
+  operation: Operation,
+  schema: Schema,
+  input: unknown,
+  tell: (request: z.output<Schema>, at: Resolved) => Promise<Result>,
+): Promise<Result & Notes> {
+  const request = parse(schema, input);
+  mark({ PgCluster: request.cluster, PgOperation: operation });
+  let at: Resolved | undefined;
+  try {
+    at = await controlSteps().resolve({ cluster: request.cluster, operation });
+    mark({ PgHost: at.host });
+    const notes = await greet(operation, at);
+    return { ...(await tell(request, at)), notes };
+  } catch (error) {
+    throw await conclude(error, operation, request, at);
+  }
+}
+
+type Attribute = 'PgCluster' | 'PgOperation' | 'PgHost' | 'PgVerdict' | 'PgBackupId';
+
+export function mark(attributes: Partial<Record<Attribute, string | undefined>>): void {
+  const known = Object.entries(attributes).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  upsertSearchAttributes(known.map(([name, value]) => ({ key: defineSearchAttributeKey(name, 'KEYWORD'), value })));
+}
+
+/** What each step of an operation is told, for its report. */
+export const askedOf = ({ cluster, reason, requestedBy }: Request): Asked => ({
+  cluster,
+  reason,
+  requestedBy,
+  startedAt: workflowInfo().startTime.toISOString(),
+});
+
+export const tellState = (text: string): void => setCurrentDetails(text);
+
+function parse<Schema extends z.ZodType>(schema: Schema, input: unknown): z.output<Schema> {
+  const parsed = schema.safeParse(input);
+  if (parsed.success) return parsed.data;
+  const { workflowType } = workflowInfo();
+  const example = workflowType === 'restore' ? '{"cluster": "shop", "plan": "…"}' : '{"cluster": "shop"}';
+  const problems = z.prettifyError(parsed.error).replaceAll('\n', ' ');
+  throw failure('usage', `the input of '${workflowType}' is not usable: ${problems}`, [
+    {},
+    `Give one JSON object such as ${example}.`,
+  ]);
+}
+
+/** @returns what a person should know: host and control worker may be configured differently. */
+async function greet(operation: Operation, at: Resolved): Promise<string[]> {
+  tellState(`asking for the worker of ${at.host}`);
+  const { configHash, features, version } = await helloOn(at).hello({ cluster: at.cluster });
+  if (!features.includes(operation)) throw outdated(operation, version, at);
+  if (configHash === at.configHash) return [];
+  // A finding, not a failure: the host works by its own config, which may be the newer one.
+  return [`the control worker and ${at.host} have different configurations of ${at.cluster}; ${at.host}'s counts`];
+}
+
+function outdated(operation: Operation, version: string, { host }: Resolved): Error {
+  const facts = { host, version, operation };
+  return failure('worker-outdated', `the worker of ${host} is of version ${version} and cannot do a ${operation}`, [
+    facts,
+    `Upgrade pgproof on ${host} first.`,
+  ]);
+}
+
+async function conclude(
+  error: unknown,
+  operation: Operation,
+  request: Request,
+  at: Resolved | undefined,
+): Promise<unknown> {
+  const cancelled = isCancellation(error);
+  const said = cancelled ? failure('cancelled', 'cancelled', [{}, null]) : failureOf(error, at);
+  const report = reportOf(error) ?? (await leaveReport(said, operation, request, at));
+  tellState(`${said.message}${report === undefined ? '' : `; report: ${report}`}`);
+  if (cancelled) return error;
+  const [facts, hint] = (said.details ?? []) as [Facts?, (string | null)?];
+  return failure(said.type ?? 'internal', said.message, [{ ...facts, report: report ?? null }, hint ?? null]);
+}
+
+/** Attempts write their own; this is for what no attempt lived to tell: a lost worker, a wait that was given up. */
+async function leaveReport(
+  { type, message }: { type?: string | null; message: string },
+  operation: Operation,
+  request: Request,
+  at: Resolved | undefined,
+): Promise<string | undefined> {
+  if (at === undefined || type === 'worker-absent' || type === 'worker-outdated') return undefined; // nobody is there to write it
+  try {
+    const failed = { ...askedOf(request), operation, code: type ?? 'internal', message };
+    const { report } = await CancellationScope.nonCancellable(() =>
+      quickOn(at, 'report the failure').reportFailure(failed),
+    );
+    return report;
+  } catch (error) {
+    log.error('the report of the failure could not be written', { error: failureOf(error, at).message });
+    return undefined;
+  }
+}
