@@ -25,8 +25,8 @@ export function createControlActivities({ config, timeouts }: { config: Config; 
       async ({ cluster }): Promise<Resolved> => {
         const section = Object.hasOwn(config.clusters, cluster) ? config.clusters[cluster] : undefined;
         if (section === undefined) throw unknownCluster(cluster, config);
-        const queues = hostQueues(config.fleet, section.host);
-        return { cluster, host: section.host, queues, timeouts, configHash: sectionHash(section) };
+        const host = section.host[0] as string;
+        return { cluster, host, queues: hostQueues(config.fleet, host), timeouts, configHash: sectionHash(section) };
       },
     ),
   };

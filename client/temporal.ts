@@ -7,9 +7,11 @@ import type {
   BackupRequest,
   CopyRequest,
   DrillRequest,
+  ExpireRequest,
   Operation,
   RestoreRequest,
   VerifyRequest,
+  WalSyncRequest,
 } from '../core/request.ts';
 import { locateTemporal } from '../workers/embedded/locate.ts';
 import { openConnection } from '../workers/grpc.ts';
@@ -33,6 +35,8 @@ type Requests = {
   restore: RestoreRequest;
   copy: CopyRequest;
   verify: VerifyRequest;
+  walSync: WalSyncRequest;
+  expire: ExpireRequest;
 };
 /** What is sent: fields with a default may be left out. */
 export type OperationRequest<O extends Operation> = Pick<Requests[O], 'cluster'> & Partial<Requests[O]>;

@@ -5,7 +5,7 @@ export const report = z.object({
   formatVersion: z.literal(1),
   id: z.string(),
   uuid: z.uuid(),
-  operation: z.enum(['backup', 'drill', 'restore', 'copy', 'verify']),
+  operation: z.enum(['backup', 'drill', 'restore', 'copy', 'verify', 'walSync', 'expire']),
   cluster: z.string(),
   host: z.string(),
   port: z.number().int().nullable(),

@@ -76,5 +76,18 @@ export const verifyRequest = z.object({
 });
 export type VerifyRequest = z.output<typeof verifyRequest>;
 
-export const operations = ['backup', 'drill', 'restore', 'copy', 'verify'] as const;
+/** Makes sure that the WAL written until now is in the repositories, and compares with the objective. */
+export const walSyncRequest = z.object(asked);
+export type WalSyncRequest = z.output<typeof walSyncRequest>;
+
+export const expireRequest = z.object({
+  ...asked,
+  /** Name of the only repository to delete in; without it, all of the cluster's. */
+  repository,
+  /** A person says so: delete also more than half of what is there. */
+  confirmed: z.boolean().default(false),
+});
+export type ExpireRequest = z.output<typeof expireRequest>;
+
+export const operations = ['backup', 'drill', 'restore', 'copy', 'verify', 'walSync', 'expire'] as const;
 export type Operation = (typeof operations)[number];

@@ -13,13 +13,14 @@ export function clusterConfig(host: Host, name: string): ClusterConfig {
   const { clusters } = host.config;
   const config = Object.hasOwn(clusters, name) ? clusters[name] : undefined;
   if (config === undefined) throw unknownCluster(host, name);
-  if (config.host === host.name) return config;
+  if (config.host.includes(host.name)) return config;
+  const owners = config.host.join("' or '");
   throw new PgproofError(
     'cluster-elsewhere',
-    `cluster '${name}' belongs to host '${config.host}', and this is '${host.name}'`,
+    `cluster '${name}' belongs to host '${owners}', and this is '${host.name}'`,
     {
       facts: { cluster: name, host: host.name, belongsTo: config.host },
-      hint: `Run this on ${config.host}, or correct clusters.${name}.host in '${host.configFile}'.`,
+      hint: `Run this on ${config.host.join(' or ')}, or correct clusters.${name}.host in '${host.configFile}'.`,
     },
   );
 }

@@ -22,6 +22,8 @@ const bodies = {
   restore: renderRestore,
   copy: renderCopy,
   verify: renderVerify,
+  walSync: () => '',
+  expire: () => '',
 } as const;
 const headlines = { SUCCESS: 'DONE', FAILED: 'FAILED', CANCELLED: 'CANCELLED' } as const;
 

@@ -35,19 +35,30 @@ export type Outcome =
     }
   | { status: 'FAILED' | 'CANCELLED'; errorMessage: string; result?: Record<string, unknown> };
 
-const modes = { backup: 'full', drill: 'probe', restore: 'plan', copy: 'all', verify: 'all' } as const;
+const modes = {
+  backup: 'full',
+  drill: 'probe',
+  restore: 'plan',
+  copy: 'all',
+  verify: 'all',
+  walSync: 'archive',
+  expire: 'all',
+} as const;
 const tools = {
   backup: 'pg_basebackup',
   drill: 'pgproof',
   restore: 'pgproof',
   copy: 'pgproof',
   verify: 'pgproof',
+  walSync: 'pgproof',
+  expire: 'pgproof',
 } as const;
 
 /** Draws the attempt's id; nothing is written yet. */
 export function startReport(order: ReportOrder): StartedReport {
   const now = new Date();
-  const id = runId(now, order.operation, randomBytes(4).toString('hex'));
+  const kind = order.operation.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`); // walSync: wal-sync
+  const id = runId(now, kind, randomBytes(4).toString('hex'));
   return { ...order, id, startedAt: order.startedAt ?? now.toISOString() };
 }
 

@@ -15,7 +15,9 @@ export type Loops = { stop(): Promise<void> };
  * waited for: at boot its file system may come later than we do.
  */
 export async function startLoops(host: Host): Promise<Loops> {
-  const names = Object.keys(host.config.clusters).filter((name) => host.config.clusters[name]?.host === host.name);
+  const names = Object.keys(host.config.clusters).filter((name) =>
+    host.config.clusters[name]?.host.includes(host.name),
+  );
   await refuseHopeless(host, names);
   const stopped = new AbortController();
   const running = names.map((name) => keepCluster(host, name, stopped.signal));

@@ -1,0 +1,110 @@
+import * as z from 'zod';
+import { objectives } from './objectives.ts';
+import { retention } from './retention.ts';
+import { schedules } from './schedules.ts';
+import { absolutePath, duration, name, port } from './values.ts';
+
+const password = z
+  .union([
+    z.strictObject({ file: absolutePath.describe('A file that holds the password, mode 0600.') }),
+    z.strictObject({
+      env: z
+        .string()
+        .regex(/^[A-Za-z_]\w*$/)
+        .describe('An environment variable that holds the password.'),
+    }),
+  ])
+  .describe(
+    'Where the password is. Without it: .pgpass, or none (peer, trust, certificates). A plain password is refused.',
+  );
+
+const connection = z
+  .strictObject({
+    socket: absolutePath.optional().describe("Folder of the server's Unix socket."),
+    host: z.string().min(1).optional().describe('Host name or address, for a connection by TCP.'),
+    port: port.default(5432).describe('Port of the server.'),
+    user: z
+      .string()
+      .min(1)
+      .default('pgproof')
+      .describe('Role that pgproof connects as; `init` prints the SQL that makes it.'),
+    database: z.string().min(1).default('postgres').describe('Database that holds the schema `pgproof`.'),
+    password: password.optional(),
+  })
+  .refine((value) => (value.socket === undefined) !== (value.host === undefined), 'give either socket or host')
+  .describe('How this host reaches the server.');
+
+const wal = z.strictObject({
+  mode: z
+    .literal('archive')
+    .default('archive')
+    .describe('`archive`: PostgreSQL hands over finished segments by archive_command.'),
+  acknowledge: z
+    .literal('spool')
+    .default('spool')
+    .describe('When PostgreSQL is told "archived": `spool`, once the segment is durable on this host.'),
+  heartbeat: duration.prefault('10s').describe('How often the heartbeat row is written; RPO is measured with it.'),
+});
+
+const drillCheck = z.strictObject({
+  name: name.describe('Stands in the report.'),
+  database: z.string().min(1).describe('Database of the restored server to ask.'),
+  sql: z.string().min(1).describe('A query; the check passes when the first column of its only row is true.'),
+});
+
+export const cluster = z.strictObject({
+  host: z
+    .union([
+      name,
+      z
+        .array(name)
+        .min(1, 'at least one host')
+        .refine((names) => new Set(names).size === names.length, 'each host once'),
+    ])
+    .transform((hosts): readonly string[] => (typeof hosts === 'string' ? [hosts] : hosts))
+    .describe('Name of the host the server runs on; a list where the cluster has standbys, too.'),
+  prefer: z
+    .enum(['primary', 'standby'])
+    .default('primary')
+    .describe('Where a backup is taken: `standby` takes the primary where no standby is fit for it.'),
+  connection,
+  tools: z
+    .strictObject({
+      bin: z
+        .union([z.literal('auto'), absolutePath])
+        .default('auto')
+        .describe("Folder of PostgreSQL's programs; `auto` finds the server's major."),
+    })
+    .prefault({}),
+  wal: wal.prefault({}),
+  repositories: z
+    .array(name)
+    .min(1, 'at least one repository')
+    .refine((names) => new Set(names).size === names.length, 'each repository once')
+    .describe('Where backups and WAL go, nearest first: a restore takes each object from the first that has it whole.'),
+  write: z
+    .enum(['first', 'all'])
+    .default('first')
+    .describe(
+      '`first`: backups and WAL are written to the first repository, and `copy` brings them to the others. `all`: they are written to all at once.',
+    ),
+  required: z
+    .array(name)
+    .min(1)
+    .optional()
+    .describe(
+      'Repositories that must hold a WAL segment before it leaves the spool, and a backup before it is done. Without it: all that are written to.',
+    ),
+  key: name.optional().describe('Name of the key. Without one nothing is encrypted and nothing is authenticated.'),
+  walKey: name
+    .optional()
+    .describe('Name of another key that seals WAL, so that backups and WAL open separately. Without it: `key`.'),
+  retention: retention.prefault({}),
+  objectives: objectives.prefault({}),
+  schedules: schedules.prefault({}),
+  drills: z
+    .strictObject({
+      checks: z.array(drillCheck).default([]).describe('Questions a restored server must answer in every drill.'),
+    })
+    .prefault({}),
+});

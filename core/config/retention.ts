@@ -1,0 +1,35 @@
+import * as z from 'zod';
+import { duration, name } from './values.ts';
+
+const count = z.number().int().min(0).max(10_000);
+
+/** What stays. Whatever one rule keeps is kept; without any rule nothing is ever deleted. */
+const rules = {
+  window: duration
+    .optional()
+    .describe('Every second since can be restored, and all backups made since are kept, as is the one before them.'),
+  wal: duration
+    .optional()
+    .describe('Longer than `window`: every second since can be restored, from fewer backups and with more replay.'),
+  last: count.optional().describe('The newest so many full backups.'),
+  daily: count.optional().describe('The newest backup of each of so many days.'),
+  weekly: count.optional().describe('The newest backup of each of so many weeks; a week begins on Monday.'),
+  monthly: count.optional().describe('The newest backup of each of so many months.'),
+  yearly: count.optional().describe('The newest backup of each of so many years.'),
+  minimum: count
+    .min(1)
+    .default(1)
+    .describe('Never fewer whole full backups of the current era than this, whatever the other rules say.'),
+};
+
+const repositoryRetention = z.strictObject(rules);
+
+export const retention = z
+  .strictObject({
+    ...rules,
+    repositories: z
+      .record(name, repositoryRetention)
+      .default({})
+      .describe('Other rules for single repositories: they replace those above there.'),
+  })
+  .describe('What `expire` keeps. Without any rule nothing is ever deleted.');
