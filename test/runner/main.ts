@@ -1,6 +1,7 @@
 import { endRun, startRun } from '../support/places.ts';
+import { again } from './again.ts';
 import { onInterrupt } from './child.ts';
-import { add, none, print } from './counts.ts';
+import { add, none, oneFailed, print } from './counts.ts';
 import { killLeftovers, leftovers } from './leftovers.ts';
 import { arrows, lint, types, vitest } from './steps.ts';
 
@@ -15,7 +16,8 @@ onInterrupt(() => {
 let counts = none;
 try {
   if (vitestArgs.length === 0) counts = add(await types(run), await lint(run), await arrows(run));
-  counts = add(counts, await vitest(run, vitestArgs), leftovers(run));
+  const results = await vitest(run, vitestArgs);
+  counts = add(counts, results === undefined ? oneFailed : await again(run, results), leftovers(run));
 } finally {
   endRun(run);
 }

@@ -3,7 +3,7 @@ import { toolFolders } from '../../setup/locate.ts';
 import type { Run } from '../support/places.ts';
 import { child } from './child.ts';
 import { type Counts, oneFailed, onePassed } from './counts.ts';
-import { readResults } from './results.ts';
+import { forgetResults, type Results, readResults } from './results.ts';
 
 const binOf = (name: string) => join('node_modules/.bin', name);
 
@@ -11,13 +11,17 @@ export const types = (run: Run) => check(run, 'types', binOf('tsc'), ['--noEmit'
 export const lint = (run: Run) => check(run, 'lint', binOf('biome'), ['check', '--error-on-warnings', '--colors=off']);
 export const arrows = (run: Run) => check(run, 'arrows', process.execPath, ['test/arrows/main.ts']);
 
-/** vitest with its own output; the counts come from test/runner/reporter.ts through a file in the run's folder. */
-export async function vitest(run: Run, args: string[]): Promise<Counts> {
+/**
+ * vitest with its own output; the counts come from test/runner/reporter.ts through a file in the run's folder.
+ * @returns undefined when it did not get as far as running tests; it said why.
+ */
+export async function vitest(run: Run, args: string[]): Promise<Results | undefined> {
+  forgetResults(run);
   const { code } = await child(process.execPath, vitestArgs(args), { env: vitestEnv(run), show: true });
-  const counts = readResults(run)?.counts;
-  if (counts === undefined) return oneFailed; // vitest said why
-  // Red without a failed test: a hook, a leak, an unhandled error.
-  return code === 0 || counts.failed > 0 ? counts : { ...counts, failed: 1 };
+  const results = readResults(run);
+  // Red without a failed test: a global hook.
+  if (results !== undefined && code !== 0 && results.counts.failed === 0) results.counts.failed = 1;
+  return results;
 }
 
 /** The checkout may belong to somebody else, so the configuration is loaded without a bundle beside it. */
