@@ -2,6 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import * as z from 'zod';
 import { PgproofError } from '../core/errors.ts';
 
+/** Never printed, never a fact. `expiresAt` is absent where the source does not say. */
 export type StoreCredentials = {
   accessKeyId: string;
   accessKeySecret: string;
@@ -19,7 +20,7 @@ const document = z.object({
 
 /**
  * Credentials of a store in a JSON file of mode 0600, read again whenever it changed: what rotates them replaces the file. While
- * it is being written (absent, cut off), those read before go on until they expire.
+ * it is being written (absent, cut off), those read before go on until they expire or the store refuses them.
  */
 export class CredentialsFile {
   readonly #path: string;
@@ -30,12 +31,31 @@ export class CredentialsFile {
     this.#path = path;
   }
 
-  /** @throws {PgproofError} `credentials-missing`: no file, one that others can read, or one that holds something else. */
+  /**
+   * @throws {PgproofError} `credentials-missing`: no file, one that others can read, or one that holds something else;
+   * `credentials-expired`.
+   */
   async read(): Promise<StoreCredentials> {
+    const credentials = await this.#readOrKeep();
+    if (!isOver(credentials)) return credentials;
+    const expiredAt = credentials.expiresAt?.toISOString() ?? '';
+    throw new PgproofError('credentials-expired', `the credentials in '${this.#path}' expired at ${expiredAt}`, {
+      facts: { path: this.#path, expiredAt },
+      hint: 'Whoever writes this file must write new ones; they are used as soon as they are there.',
+    });
+  }
+
+  /** The store refused these: only what the file says now is to be believed. */
+  forget(credentials: StoreCredentials): void {
+    if (this.#last === credentials) this.#last = undefined;
+  }
+
+  async #readOrKeep(): Promise<StoreCredentials> {
     try {
       return await this.#read();
     } catch (error) {
-      if (this.#last === undefined || this.#expired(this.#last) || (error as PgproofError).facts?.mode) throw error;
+      // A file that others can read is not being written: somebody opened it.
+      if (this.#last === undefined || isOver(this.#last) || (error as PgproofError).facts?.mode) throw error;
       return this.#last;
     }
   }
@@ -66,15 +86,14 @@ export class CredentialsFile {
   }
 
   #parse(text: string): StoreCredentials {
-    const { success, data } = document.safeParse(jsonOf(text));
-    const hint = 'It is a JSON object: {"accessKeyId", "accessKeySecret", "securityToken"?, "expiration"?}.';
-    if (!success) throw this.#missing('does not hold credentials', {}, hint);
+    const { success, data, error } = document.safeParse(jsonOf(text));
+    if (!success) {
+      const fields = [...new Set(error.issues.map(({ path }) => path.join('.') || 'the whole'))];
+      const hint = 'It is a JSON object: {"accessKeyId", "accessKeySecret", "securityToken"?, "expiration"?}.';
+      throw this.#missing(`does not hold credentials; wrong or missing: ${fields.join(', ')}`, {}, hint);
+    }
     const { expiration, ...credentials } = data;
     return { ...credentials, ...(expiration === undefined ? {} : { expiresAt: new Date(expiration) }) };
-  }
-
-  #expired({ expiresAt }: StoreCredentials): boolean {
-    return expiresAt !== undefined && expiresAt.getTime() <= Date.now();
   }
 
   /** Quotes nothing of the content. */
@@ -85,6 +104,9 @@ export class CredentialsFile {
     });
   }
 }
+
+const isOver = ({ expiresAt }: StoreCredentials): boolean =>
+  expiresAt !== undefined && expiresAt.getTime() <= Date.now();
 
 const unreadable = (errno: string | undefined): string =>
   errno === 'ENOENT'

@@ -1,20 +1,14 @@
 import type { OssConfig } from '../../core/config.ts';
 import { PgproofError } from '../../core/errors.ts';
+import { CredentialsFile, type StoreCredentials } from '../credentials-file.ts';
 import { credentialsOfEcsRole } from './ecs-role.ts';
 import { stsAddress } from './endpoint.ts';
 import { credentialsOfEnvironment } from './environment.ts';
-import { CredentialsFile } from './file.ts';
 import { Refreshing } from './refreshing.ts';
 import { credentialsOfSts } from './sts.ts';
 import type { Connections } from './transport.ts';
 
-/** Never printed, never a fact. `expiresAt` is absent where the source does not say. */
-export type Credentials = {
-  accessKeyId: string;
-  accessKeySecret: string;
-  securityToken?: string;
-  expiresAt?: Date;
-};
+export type Credentials = StoreCredentials;
 
 /** Where a bucket's credentials come from; asked before every request. */
 export interface CredentialSource {
@@ -38,7 +32,7 @@ export function openCredentials(
 ): CredentialSource {
   const { credentials } = config;
   if (credentials === undefined) return new Fixed(credentialsOfEnvironment(env));
-  if ('file' in credentials) return new CredentialsFile(credentials.file);
+  if ('file' in credentials) return fromFile(new CredentialsFile(credentials.file));
   if ('ecsRole' in credentials) {
     const { ecsRole } = credentials;
     return new Refreshing((signal) => credentialsOfEcsRole(services.metadata, ecsRole, signal));
@@ -50,6 +44,10 @@ export function openCredentials(
       hint: 'Unset OSS_SESSION_TOKEN, and set the access key of a RAM user.',
     });
   return new Refreshing((signal) => credentialsOfSts(services.sts, assumeRole, own, connections, signal));
+}
+
+function fromFile(file: CredentialsFile): CredentialSource {
+  return { current: () => file.read(), refused: (credentials) => file.forget(credentials) };
 }
 
 class Fixed implements CredentialSource {

@@ -90,13 +90,13 @@ test('a credentials file that is absent, open to others, or wrong is named, and 
   const secret = 'Qx7-secret-of-the-file';
   writeFileSync(file, `{"accessKeyId":"a","accessKeySecret":"${secret}"}`, { mode: 0o640 });
   expect((await failure(current())).toDocument()).toMatchObject({
-    message: `the credentials file '${file}' is open to other users`,
-    hint: `Close it: chmod 600 ${file}`,
+    message: `the credentials file '${file}' has mode 0640: others can read it`,
+    hint: `Make it private: chmod 600 ${file}`,
   });
   chmodSync(file, 0o600);
   await current();
   for (const [text, what] of [
-    [`{"accessKeySecret":"${secret}"`, 'is not JSON'],
+    [`{"accessKeySecret":"${secret}"`, 'the whole'],
     [`{"accessKeySecret":"${secret}"}`, 'accessKeyId'],
     [`{"accessKeyId":"a","accessKeySecret":"${secret}","expiration":"soon ${secret}"}`, 'expiration'],
     [`"${secret}"`, 'the whole'],

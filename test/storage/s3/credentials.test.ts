@@ -54,7 +54,7 @@ test('a credentials file that is being written leaves those before it in use unt
   rmSync(path);
   expect(await file.read()).toEqual(before);
   write(path, { accessKeyId: 'two', accessKeySecret: 'y', expiration: '2020-01-01T00:00:00Z' });
-  expect(await file.read()).toMatchObject({ accessKeyId: 'two' });
+  expect(await refused(file.read())).toMatchObject({ code: 'credentials-expired' });
   rmSync(path);
   expect(await refused(file.read())).toMatchObject({ code: 'credentials-missing' });
 });
