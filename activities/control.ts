@@ -2,7 +2,7 @@ import * as z from 'zod';
 import type { Config } from '../core/config.ts';
 import { PgproofError } from '../core/errors.ts';
 import { type HostQueues, hostQueues } from '../core/queues.ts';
-import { operations } from '../core/request.ts';
+import { features } from '../core/request.ts';
 import type { Timeouts } from '../core/timeouts.ts';
 import { atEdge } from './edge.ts';
 import { sectionHash } from './section-hash.ts';
@@ -21,7 +21,7 @@ export type Resolved = {
 export function createControlActivities({ config, timeouts }: { config: Config; timeouts: Timeouts }) {
   return {
     resolve: atEdge(
-      z.object({ cluster: z.string(), operation: z.enum(operations) }),
+      z.object({ cluster: z.string(), operation: z.enum(features) }),
       async ({ cluster }): Promise<Resolved> => {
         const section = Object.hasOwn(config.clusters, cluster) ? config.clusters[cluster] : undefined;
         if (section === undefined) throw unknownCluster(cluster, config);

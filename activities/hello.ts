@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { operations } from '../core/request.ts';
+import { features } from '../core/request.ts';
 import { clusterConfig } from '../host/cluster.ts';
 import type { Host } from '../host/host.ts';
 import { atEdge } from './edge.ts';
@@ -19,7 +19,7 @@ export function helloSteps(host: Host, version: string) {
   return {
     hello: atEdge(z.object({ cluster: z.string() }), async ({ cluster }): Promise<Greeting> => {
       const configHash = sectionHash(clusterConfig(host, cluster));
-      return { host: host.name, version, features: operations, configHash };
+      return { host: host.name, version, features, configHash };
     }),
   };
 }

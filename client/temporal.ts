@@ -5,10 +5,11 @@ import { compactTime } from '../core/ids.ts';
 import { controlQueue } from '../core/queues.ts';
 import type {
   BackupRequest,
+  CheckRequest,
   CopyRequest,
   DrillRequest,
   ExpireRequest,
-  Operation,
+  Feature,
   RestoreRequest,
   VerifyRequest,
   WalSyncRequest,
@@ -22,7 +23,7 @@ export type Temporal = { client: Client; settings: TemporalSettings; close(): Pr
 
 /** A workflow that was started; all that is needed to find it again. */
 export type StartedRun = {
-  operation: Operation;
+  operation: Feature;
   workflowId: string;
   runId: string;
   /** The run's page in the web UI, where we know the UI. */
@@ -37,9 +38,10 @@ type Requests = {
   verify: VerifyRequest;
   walSync: WalSyncRequest;
   expire: ExpireRequest;
+  check: CheckRequest;
 };
 /** What is sent: fields with a default may be left out. */
-export type OperationRequest<O extends Operation> = Pick<Requests[O], 'cluster'> & Partial<Requests[O]>;
+export type OperationRequest<O extends Feature> = Pick<Requests[O], 'cluster'> & Partial<Requests[O]>;
 
 /**
  * Connects, within 2 s or not at all.
@@ -60,10 +62,10 @@ export async function connectTemporal(settings: TemporalSettings, offline: strin
 }
 
 /** The type of an operation's workflow, where it has not the operation's name. */
-const workflowTypes: Partial<Record<Operation, string>> = { copy: 'copyOffsite' };
+const workflowTypes: Partial<Record<Feature, string>> = { copy: 'copyOffsite' };
 
 /** Starts an operation; two at once on a cluster wait for each other by its lock, not by their ids. */
-export async function startOperation<O extends Operation>(
+export async function startOperation<O extends Feature>(
   { client, settings }: Temporal,
   fleet: string,
   operation: O,

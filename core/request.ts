@@ -91,3 +91,11 @@ export type ExpireRequest = z.output<typeof expireRequest>;
 
 export const operations = ['backup', 'drill', 'restore', 'copy', 'verify', 'walSync', 'expire'] as const;
 export type Operation = (typeof operations)[number];
+
+/** Asks whether a cluster can be backed up, on each of its hosts. Leaves no report. */
+export const checkRequest = z.object({ cluster });
+export type CheckRequest = z.output<typeof checkRequest>;
+
+/** What a worker can be asked for: all that leaves a report, and `check`. */
+export const features = [...operations, 'check'] as const;
+export type Feature = (typeof features)[number];
