@@ -37,7 +37,10 @@ async function sourceHash(): Promise<string> {
 }
 
 const filesOf = async (folder: string): Promise<string[]> =>
-  (await readdir(folder)).toSorted().map((name) => join(folder, name));
+  (await readdir(folder, { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .toSorted();
 
 async function keep(path: string, code: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
