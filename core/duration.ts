@@ -7,3 +7,9 @@ export function durationSeconds(text: string): number | undefined {
   const match = durationPattern.exec(text);
   return match === null ? undefined : Number(match[1]) * units[match[2] as keyof typeof units];
 }
+
+/** The same the other way, in the largest unit that divides it: `5m` of 300; weeks stay days. */
+export function durationText(seconds: number): string {
+  const unit = (['d', 'h', 'm'] as const).find((each) => seconds > 0 && seconds % units[each] === 0) ?? 's';
+  return `${seconds / units[unit]}${unit}`;
+}

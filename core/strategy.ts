@@ -1,0 +1,137 @@
+import type * as z from 'zod';
+import type { objectives } from './config/objectives.ts';
+import type { retention } from './config/retention.ts';
+import type { schedules } from './config/schedules.ts';
+import { durationText } from './duration.ts';
+import { formatBytes, formatSeconds } from './format.ts';
+
+/** What a cluster is, and what is wanted of its backups. */
+export type Needs = {
+  /** Of all its databases. */
+  bytes: number;
+  /** Recovery point objective, in seconds: how much work may be lost. */
+  rpo: number;
+  /** Recovery time objective, in seconds; null where there is none. */
+  rto: number | null;
+  /** It has a second repository that `copy` brings up to date. */
+  offsite: boolean;
+};
+
+/** A section of the configuration as a person writes it, and what stands above it as a comment. */
+type Said<Value> = { value: Value; why: string };
+
+/** Schedules, retention and objectives that fit a cluster: the beginning of a configuration, for people to change. */
+export type Strategy = {
+  name: 'small' | 'middle' | 'large';
+  /** One sentence: for what, and how. */
+  why: string;
+  objectives: Said<z.input<typeof objectives>>;
+  retention: Said<z.input<typeof retention>>;
+  schedules: Record<string, Said<z.input<typeof schedules>[string]>>;
+  /** What a person should know; sentences. */
+  notes: string[];
+};
+
+const day = 86_400;
+const gigabyte = 1e9;
+/** Up to here a dump a day is done within minutes, and a backup a day costs little. */
+const smallBytes = 100 * gigabyte;
+/** From here on a full backup is no work for every night. */
+const largeBytes = 1000 * gigabyte;
+/** Bytes a second that a restore is reckoned with until a drill has measured it. */
+const restoreRate = 100e6;
+
+/** The three strategies: small (a backup a day), middle (base backups and WAL), large (continuous WAL and PITR). */
+export function chooseStrategy(needs: Needs): Strategy {
+  const name = sizeOf(needs);
+  const often = name !== 'large' || isHurried(needs);
+  return {
+    name,
+    why: `${name}, for ${formatBytes(needs.bytes)}, RPO ${durationText(needs.rpo)}, RTO ${needs.rto === null ? 'not given' : durationText(needs.rto)}: ${stories[name]}.`,
+    objectives: {
+      value: { rpo: durationText(needs.rpo), ...(needs.rto === null ? {} : { rto: durationText(needs.rto) }) },
+      why: 'What the backups have to make possible. Checks, drills and alarms measure against it.',
+    },
+    retention: retentions[name],
+    schedules: { base: baseSchedule(name, often), ...common(name, needs) },
+    notes: notesOn(needs),
+  };
+}
+
+const stories: Record<Strategy['name'], string> = {
+  small: 'a backup a day, WAL between them',
+  middle: 'a base backup a day, WAL all the time',
+  large: 'a base backup a week, WAL all the time, any second by replay',
+};
+
+function sizeOf({ bytes, rpo }: Needs): Strategy['name'] {
+  if (bytes > largeBytes) return 'large';
+  return bytes <= smallBytes && rpo >= day ? 'small' : 'middle';
+}
+
+/** A week of WAL takes hours to replay: who has less time needs younger backups. */
+const isHurried = ({ rto }: Needs): boolean => rto !== null && rto < day / 2;
+
+const retentions: Record<Strategy['name'], Strategy['retention']> = {
+  small: {
+    value: { window: '7d', weekly: 12 },
+    why: 'Every second of the last 7 days, and the newest backup of each of 12 weeks.',
+  },
+  middle: {
+    value: { window: '7d', wal: '30d' },
+    why: 'The backups of the last 7 days, and WAL for every second of the last 30.',
+  },
+  large: {
+    value: { window: '7d', wal: '14d' },
+    why: 'The backups of the last 7 days, and WAL for every second of the last 14.',
+  },
+};
+
+function baseSchedule(name: Strategy['name'], often: boolean): Strategy['schedules'][string] {
+  if (name === 'small') return { value: { run: 'backup', cron: '0 3 * * *' }, why: 'Every night at 03:00.' };
+  if (often) return { value: { run: 'backup', cron: '0 2 * * *' }, why: 'Every night at 02:00.' };
+  return { value: { run: 'backup', cron: '0 2 * * 0' }, why: 'On Sundays at 02:00.' };
+}
+
+function common(name: Strategy['name'], { rpo, offsite }: Needs): Strategy['schedules'] {
+  const share = { small: 100, middle: 10, large: 5 }[name];
+  return {
+    wal: {
+      value: { run: 'walSync', every: rpo < day ? '15m' : '1h' },
+      why: 'WAL is shipped all the time; this makes sure of it, and alarms when it is late.',
+    },
+    ...(offsite
+      ? { offsite: { value: { run: 'copy', cron: '0 4 * * *' }, why: 'To the other repositories; only what is new.' } }
+      : {}),
+    expire: { value: { run: 'expire', cron: '0 5 * * *' }, why: 'Deletes what retention does not keep.' },
+    verify: {
+      value: { run: 'verify', cron: '0 6 * * 6', with: { share } },
+      why: share === 100 ? 'Reads everything back.' : `Reads ${share} percent back, other ones each time.`,
+    },
+    drill: {
+      value: { run: 'drill', cron: name === 'large' ? '0 8 1 * *' : '0 8 * * 6' },
+      why: `The proof: a restore that is asked questions, every ${name === 'large' ? 'month' : 'week'}.`,
+    },
+  };
+}
+
+function notesOn({ bytes, rpo, rto, offsite }: Needs): string[] {
+  const restore = bytes / restoreRate;
+  return [
+    ...(rto !== null && restore > rto
+      ? [
+          `A restore of ${formatBytes(bytes)} takes about ${formatSeconds(restore)} at ${formatBytes(restoreRate)} a second, and the RTO is ${durationText(rto)}: only a standby answers as soon as that. Drills measure what it really takes.`,
+        ]
+      : []),
+    ...(rpo < 60
+      ? [
+          `An RPO of ${durationText(rpo)} makes PostgreSQL end a WAL segment every few seconds; look at what that costs in the store.`,
+        ]
+      : []),
+    ...(offsite
+      ? []
+      : [
+          'There is one repository. Backups that a fire or a thief takes together with the server are none: add a second one elsewhere, and a schedule that runs copy.',
+        ]),
+  ];
+}
