@@ -99,3 +99,28 @@ export type CheckRequest = z.output<typeof checkRequest>;
 /** What a worker can be asked for: all that leaves a report, and `check`. */
 export const features = [...operations, 'check'] as const;
 export type Feature = (typeof features)[number];
+
+/** What each may be asked. */
+export const requestSchemas = {
+  backup: backupRequest,
+  drill: drillRequest,
+  restore: restoreRequest,
+  copy: copyRequest,
+  verify: verifyRequest,
+  walSync: walSyncRequest,
+  expire: expireRequest,
+  check: checkRequest,
+} satisfies Record<Feature, z.ZodType>;
+export type Requests = { [F in Feature]: z.output<(typeof requestSchemas)[F]> };
+
+/** The type of its workflow. */
+export const workflowTypes: Record<Feature, string> = {
+  backup: 'backup',
+  drill: 'drill',
+  restore: 'restore',
+  copy: 'copyOffsite',
+  verify: 'verify',
+  walSync: 'walSync',
+  expire: 'expire',
+  check: 'check',
+};
