@@ -1,7 +1,9 @@
 import * as z from 'zod';
+import type { ServerRole } from '../core/placing.ts';
 import { features } from '../core/request.ts';
 import { clusterConfig } from '../host/cluster.ts';
 import type { Host } from '../host/host.ts';
+import { askRole } from '../postgres/role.ts';
 import { atEdge } from './edge.ts';
 import { sectionHash } from './section-hash.ts';
 
@@ -12,14 +14,18 @@ export type Greeting = {
   features: readonly string[];
   /** Of the cluster's section in this host's own config. */
   configHash: string;
+  /** What the cluster's server here is, where the cluster spans hosts: otherwise nobody needs to know. */
+  server?: ServerRole;
 };
 
 /** Says who is there. A host answers only for clusters that its own config puts on it. */
 export function helloSteps(host: Host, version: string) {
   return {
-    hello: atEdge(z.object({ cluster: z.string() }), async ({ cluster }): Promise<Greeting> => {
-      const configHash = sectionHash(clusterConfig(host, cluster));
-      return { host: host.name, version, features, configHash };
+    hello: atEdge(z.object({ cluster: z.string() }), async ({ cluster }, { signal }): Promise<Greeting> => {
+      const config = clusterConfig(host, cluster);
+      const configHash = sectionHash(config);
+      const server = config.host.length === 1 ? {} : { server: await askRole(config.connection, { signal }) };
+      return { host: host.name, version, features, configHash, ...server };
     }),
   };
 }

@@ -67,6 +67,7 @@ export const errorKinds = {
   'server-unsupported': { permanent: true, exit: 2 },
   'server-settings': { permanent: true, exit: 2 },
   'server-in-recovery': { permanent: false, exit: 1 },
+  'primary-missing': { permanent: false, exit: 1 },
   'rights-missing': { permanent: true, exit: 2 },
   'tool-failed': { permanent: false, exit: 1 },
   'tool-output': { permanent: true, exit: 1 },
@@ -101,6 +102,7 @@ export const errorKinds = {
   'copy-incomplete': { permanent: false, exit: 1 },
   'damage-found': { permanent: true, exit: 3 },
   'check-failed': { permanent: true, exit: 3 },
+  'objective-broken': { permanent: true, exit: 3 },
   'drill-failed': { permanent: true, exit: 3 },
   'drill-inconclusive': { permanent: true, exit: 1 },
 

@@ -36,6 +36,12 @@ export const restoreRequest = z.object({
   ...asked,
   /** Id of a plan that `restore plan` froze on the host; it alone says what is restored, and where to. */
   plan: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9-]{0,127}$/, 'not the id of a restore plan'),
+  /** Name of the host that it was made on; needed where the cluster has several. */
+  host: z
+    .string()
+    .refine(isName, 'not the name of a host')
+    .nullish()
+    .transform((name) => name ?? null),
 });
 export type RestoreRequest = z.output<typeof restoreRequest>;
 

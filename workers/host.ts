@@ -1,3 +1,4 @@
+import type { DataConverter } from '@temporalio/common';
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { createHostActivities } from '../activities/host.ts';
 import { PgproofError } from '../core/errors.ts';
@@ -5,6 +6,7 @@ import { hostQueues } from '../core/queues.ts';
 import type { Host } from '../host/host.ts';
 import { keepServing } from './connection.ts';
 import { startLoops } from './loops.ts';
+import { openDataConverter } from './payloads.ts';
 import { installRuntime } from './runtime.ts';
 import { serveWorkers } from './serve.ts';
 import type { TemporalSettings } from './temporal.ts';
@@ -16,8 +18,6 @@ export type HostOptions = {
   /** Ends it: running steps get `graceSeconds` to finish, then they are cancelled and tried again by the next worker. */
   signal: AbortSignal;
   graceSeconds?: number;
-  /** Backups and drills that may run at the same time on this host. */
-  bulkSlots?: number;
   /** Waited for before the first connection; WAL shipping does not wait. */
   after?: Promise<void>;
   /** Called each time the worker begins to take work. */
@@ -34,19 +34,17 @@ export async function runHost({
   temporal,
   signal,
   graceSeconds = 20,
-  bulkSlots = 1,
   after,
   onServing,
 }: HostOptions): Promise<void> {
   refuseRoot();
+  const dataConverter = await openDataConverter(temporal.payloadKeyFile);
   const loops = await startLoops(host);
   try {
     installRuntime(host.log);
     const serve = async (connection: NativeConnection): Promise<void> => {
-      await serveWorkers(await createWorkers(connection, host, temporal.namespace, { graceSeconds, bulkSlots }), {
-        signal,
-        onServing,
-      });
+      const options = { namespace: temporal.namespace, dataConverter, graceSeconds, bulkSlots };
+      await serveWorkers(await createWorkers(connection, host, options), { signal, onServing });
     };
     await keepServing(temporal, serve, { what: `the worker of ${host.name}`, log: host.log, signal, after });
   } finally {
@@ -54,16 +52,17 @@ export async function runHost({
   }
 }
 
+type WorkersOptions = { namespace: string; dataConverter: DataConverter; graceSeconds: number; bulkSlots: number };
+
 async function createWorkers(
   connection: NativeConnection,
   host: Host,
-  namespace: string,
-  { graceSeconds, bulkSlots }: { graceSeconds: number; bulkSlots: number },
+  { graceSeconds, bulkSlots, ...where }: WorkersOptions,
 ): Promise<Worker[]> {
   const queues = hostQueues(host.config.fleet, host.name);
   const shared: WorkerOptions = {
+    ...where,
     connection,
-    namespace,
     identity: `${host.name} pid ${process.pid}`,
     activities: createHostActivities(host, version()),
     shutdownGraceTime: graceSeconds * 1000,
@@ -72,8 +71,10 @@ async function createWorkers(
   } as WorkerOptions;
   const at = (taskQueue: string, slots: number): Promise<Worker> =>
     Worker.create({ ...shared, taskQueue, maxConcurrentActivityTaskExecutions: slots });
-  return Promise.all([at(queues.quick, 20), at(queues.bulk, bulkSlots), at(queues.restore, 1)]);
+  return Promise.all([at(queues.quick, 20), at(queues.bulk, slotsOf(host)), at(queues.restore, 1)]);
 }
+
+const slotsOf = ({ config, name }: Host): number => config.hosts[name]?.slots ?? 1;
 
 /** PostgreSQL's programs refuse root too, and what root writes the server's user could not read. */
 export function refuseRoot(): void {

@@ -21,7 +21,7 @@ export const helloOn = (at: Resolved) =>
   proxyActivities<HostActivities>({
     taskQueue: at.queues.quick,
     scheduleToStartTimeout: seconds(at.timeouts.quick.hello),
-    startToCloseTimeout: seconds(at.timeouts.quick.startToClose),
+    startToCloseTimeout: seconds(Math.min(at.timeouts.quick.startToClose, 30)),
     retry: { maximumAttempts: 1 },
     summary: `is the worker of ${at.host} there`,
   });

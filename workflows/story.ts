@@ -13,12 +13,13 @@ import type { Resolved } from '../activities/control.ts';
 import type { Facts } from '../core/errors.ts';
 import type { Operation } from '../core/request.ts';
 import { failure, failureOf, reportOf } from './failure.ts';
-import { controlSteps, helloOn, quickOn } from './steps.ts';
+import { greet, namesOf } from './greet.ts';
+import { controlSteps, quickOn } from './steps.ts';
 
 /** What a person should know beside the result; sentences. */
 export type Notes = { notes: string[] };
 
-type Request = Omit<Asked, 'startedAt'>;
+type Request = Omit<Asked, 'startedAt'> & { host?: string | null };
 
 /**
  * What all workflows have in common: check what was typed, find the host, see that its worker is there; and when
@@ -28,16 +29,22 @@ export async function story<Schema extends z.ZodType<Request>, Result>(
   operation: Operation,
   schema: Schema,
   input: unknown,
-  tell: (request: z.output<Schema>, at: Resolved) => Promise<Result>,
+  tell: (request: z.output<Schema>, at: Resolved, notes: readonly string[]) => Promise<Result>,
 ): Promise<Result & Notes> {
   const request = parse(schema, input);
   mark({ PgCluster: request.cluster, PgOperation: operation });
   let at: Resolved | undefined;
   try {
-    at = await controlSteps().resolve({ cluster: request.cluster, operation });
+    at = await controlSteps().resolve({ cluster: request.cluster, operation, host: request.host });
     mark({ PgHost: at.host });
-    const notes = await greet(operation, at);
-    return { ...(await tell(request, at)), notes };
+    const { host } = at;
+    tellState(`asking for the worker of ${namesOf(at)}`);
+    const greeted = await greet(operation, at);
+    at = greeted.at;
+    if (at.host !== host) mark({ PgHost: at.host });
+    if (greeted.refusal !== null) throw greeted.refusal;
+    const { notes } = greeted;
+    return { ...(await tell(request, at, notes)), notes };
   } catch (error) {
     throw await conclude(error, operation, request, at);
   }
@@ -69,24 +76,6 @@ function parse<Schema extends z.ZodType>(schema: Schema, input: unknown): z.outp
   throw failure('usage', `the input of '${workflowType}' is not usable: ${problems}`, [
     {},
     `Give one JSON object such as ${example}.`,
-  ]);
-}
-
-/** @returns what a person should know: host and control worker may be configured differently. */
-async function greet(operation: Operation, at: Resolved): Promise<string[]> {
-  tellState(`asking for the worker of ${at.host}`);
-  const { configHash, features, version } = await helloOn(at).hello({ cluster: at.cluster });
-  if (!features.includes(operation)) throw outdated(operation, version, at);
-  if (configHash === at.configHash) return [];
-  // A finding, not a failure: the host works by its own config, which may be the newer one.
-  return [`the control worker and ${at.host} have different configurations of ${at.cluster}; ${at.host}'s counts`];
-}
-
-function outdated(operation: Operation, version: string, { host }: Resolved): Error {
-  const facts = { host, version, operation };
-  return failure('worker-outdated', `the worker of ${host} is of version ${version} and cannot do a ${operation}`, [
-    facts,
-    `Upgrade pgproof on ${host} first.`,
   ]);
 }
 
