@@ -11,10 +11,13 @@ import {
   ActivityFailure,
   ApplicationFailure,
   CancelledFailure,
-  defaultPayloadConverter,
   TerminatedFailure,
   TimeoutFailure,
 } from '@temporalio/common';
+import {
+  decodeFromPayloadsAtIndex,
+  decodeOptionalFailureToOptionalError,
+} from '@temporalio/common/lib/internal-non-workflow/index.js';
 import { type Facts, isErrorCode, PgproofError } from '../core/errors.ts';
 import { controlQueue } from '../core/queues.ts';
 import type { Progress } from '../core/run.ts';
@@ -69,7 +72,7 @@ export async function followRun<Result>(
         await handle.terminate('no control worker took it');
         throw noControlWorker(run, fleet);
       }
-      const states = statesOf(description);
+      const states = await statesOf(client, description);
       const waiting = states.length === 0 ? await waitingState(client, handle) : undefined;
       for (const state of waiting === undefined ? states : [waiting]) onState?.(state);
     } catch (error) {
@@ -90,17 +93,23 @@ function isOutage(error: unknown): boolean {
 const isUntouched = ({ status, historyLength }: WorkflowExecutionDescription): boolean =>
   status.name === 'RUNNING' && historyLength <= 2;
 
-function statesOf({ raw }: WorkflowExecutionDescription): RunState[] {
-  return (raw.pendingActivities ?? []).map((pending) => {
-    const [payload] = pending.heartbeatDetails?.payloads ?? [];
+function statesOf(client: Client, { raw }: WorkflowExecutionDescription): Promise<RunState[]> {
+  const { loadedDataConverter: converter } = client.options;
+  const states = (raw.pendingActivities ?? []).map(async (pending): Promise<RunState> => {
+    const said = pending.heartbeatDetails?.payloads ?? [];
+    const failure = await decodeOptionalFailureToOptionalError(converter, pending.lastFailure);
     return {
       step: pending.activityType?.name ?? '',
       state: pending.state === 2 ? 'running' : 'waiting', // PENDING_ACTIVITY_STATE_STARTED
       attempt: pending.attempt ?? 1,
-      progress: payload == null ? null : (defaultPayloadConverter.fromPayload<Progress | undefined>(payload) ?? null),
-      lastFailure: pending.lastFailure?.message ?? null,
+      progress:
+        said.length === 0
+          ? null
+          : ((await decodeFromPayloadsAtIndex<Progress | undefined>(converter, 0, said)) ?? null),
+      lastFailure: failure?.message ?? null,
     };
   });
+  return Promise.all(states);
 }
 
 /** Between its steps a run says itself what it waits for, such as the holder of a busy cluster. */

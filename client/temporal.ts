@@ -3,19 +3,10 @@ import { Client } from '@temporalio/client';
 import { PgproofError } from '../core/errors.ts';
 import { compactTime } from '../core/ids.ts';
 import { controlQueue } from '../core/queues.ts';
-import type {
-  BackupRequest,
-  CheckRequest,
-  CopyRequest,
-  DrillRequest,
-  ExpireRequest,
-  Feature,
-  RestoreRequest,
-  VerifyRequest,
-  WalSyncRequest,
-} from '../core/request.ts';
+import { type Feature, type Requests, workflowTypes } from '../core/request.ts';
 import { locateTemporal } from '../workers/embedded/locate.ts';
 import { openConnection } from '../workers/grpc.ts';
+import { openDataConverter } from '../workers/payloads.ts';
 import type { TemporalSettings } from '../workers/temporal.ts';
 
 /** A connection for one invocation. Close it. */
@@ -30,26 +21,17 @@ export type StartedRun = {
   url: string | null;
 };
 
-type Requests = {
-  backup: BackupRequest;
-  drill: DrillRequest;
-  restore: RestoreRequest;
-  copy: CopyRequest;
-  verify: VerifyRequest;
-  walSync: WalSyncRequest;
-  expire: ExpireRequest;
-  check: CheckRequest;
-};
 /** What is sent: fields with a default may be left out. */
 export type OperationRequest<O extends Feature> = Pick<Requests[O], 'cluster'> & Partial<Requests[O]>;
 
 /**
  * Connects, within 2 s or not at all.
  * @param offline the command that does the same without Temporal, for the hint.
- * @throws {PgproofError} `temporal-unreachable`, naming the address.
+ * @throws {PgproofError} `temporal-unreachable`, naming the address; `key-file-*` of the key that seals payloads.
  */
 export async function connectTemporal(settings: TemporalSettings, offline: string | null): Promise<Temporal> {
   const { namespace } = settings;
+  const dataConverter = await openDataConverter(settings.payloadKeyFile);
   const connection = openConnection(settings.connection);
   try {
     const { workflowService } = connection;
@@ -58,11 +40,8 @@ export async function connectTemporal(settings: TemporalSettings, offline: strin
     await connection.close();
     throw unreachable(settings, offline, error);
   }
-  return { client: new Client({ connection, namespace }), settings, close: () => connection.close() };
+  return { client: new Client({ connection, namespace, dataConverter }), settings, close: () => connection.close() };
 }
-
-/** The type of an operation's workflow, where it has not the operation's name. */
-const workflowTypes: Partial<Record<Feature, string>> = { copy: 'copyOffsite' };
 
 /** Starts an operation; two at once on a cluster wait for each other by its lock, not by their ids. */
 export async function startOperation<O extends Feature>(
@@ -72,7 +51,7 @@ export async function startOperation<O extends Feature>(
   request: OperationRequest<O>,
 ): Promise<StartedRun> {
   const workflowId = `${operation}-${request.cluster}-${compactTime(new Date())}-${randomBytes(4).toString('hex')}`;
-  const handle = await client.workflow.start(workflowTypes[operation] ?? operation, {
+  const handle = await client.workflow.start(workflowTypes[operation], {
     taskQueue: controlQueue(fleet),
     workflowId,
     args: [request],

@@ -35,11 +35,29 @@ export const configSchema = z
     keys: names(key).default({}).describe('Key files of this host.'),
     clusters: names(cluster).describe('The PostgreSQL clusters to protect.'),
     temporal: z
-      .strictObject({ embedded: embedded.prefault({}) })
+      .strictObject({
+        embedded: embedded.prefault({}),
+        codec: name
+          .optional()
+          .describe(
+            'Name of the key that seals what Temporal keeps: inputs, results, progress, failures. The same on every machine of the fleet; best one of its own. Without it: in the clear.',
+          ),
+      })
       .prefault({})
-      .describe('The embedded Temporal server. For your own, set TEMPORAL_ADDRESS or a Temporal profile; it wins.'),
+      .describe(
+        'Temporal: the embedded server, and how payloads are written. For a server of your own, set TEMPORAL_ADDRESS or a Temporal profile; it wins.',
+      ),
   })
   .superRefine((config, context) => {
+    const { codec } = config.temporal;
+    if (codec !== undefined && !Object.hasOwn(config.keys, codec))
+      context.addIssue({
+        code: 'custom',
+        path: ['temporal', 'codec'],
+        message: `'${codec}' is not defined under keys`,
+        params: { isSentence: true },
+        input: codec,
+      });
     for (const [clusterName, value] of Object.entries(config.clusters)) {
       const refer = (path: string, kind: 'hosts' | 'repositories' | 'keys', target: string) => {
         if (Object.hasOwn(config[kind], target)) return;

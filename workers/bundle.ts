@@ -6,22 +6,31 @@ import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, DefaultLogger, type WorkflowBundleOption } from '@temporalio/worker';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const prebuilt = join(root, 'workflow-bundle.js');
 
-/**
- * The workflows as one program. A release ships it prebuilt; a checkout makes it (some seconds of CPU).
- * @param cache a private folder that keeps it for the next start, under the hash of what it is made from.
- */
-export async function workflowBundle(cache?: string): Promise<WorkflowBundleOption> {
+type Options = {
+  /** A private folder that keeps it for the next start, under the hash of what it is made from. */
+  cache?: string | undefined;
+  /** Makes the text of failures payloads (payloads.ts). */
+  failureConverterPath?: string | undefined;
+};
+
+/** The workflows as one program. A release ships it prebuilt; a checkout makes it (some seconds of CPU). */
+export async function workflowBundle({ cache, failureConverterPath }: Options): Promise<WorkflowBundleOption> {
+  const variant = failureConverterPath === undefined ? 'workflows' : 'workflows-sealed';
+  const prebuilt = join(root, `${variant}.js`);
   if (existsSync(prebuilt)) return { codePath: prebuilt };
-  if (cache === undefined) return bundle();
-  const codePath = join(cache, `workflows-${await sourceHash()}.js`);
-  if (!existsSync(codePath)) await keep(codePath, (await bundle()).code);
+  if (cache === undefined) return bundle(failureConverterPath);
+  const codePath = join(cache, `${variant}-${await sourceHash()}.js`);
+  if (!existsSync(codePath)) await keep(codePath, (await bundle(failureConverterPath)).code);
   return { codePath };
 }
 
-const bundle = (): Promise<{ code: string }> =>
-  bundleWorkflowCode({ workflowsPath: join(root, 'workflows/index.ts'), logger: new DefaultLogger('WARN') });
+const bundle = (failureConverterPath: string | undefined): Promise<{ code: string }> =>
+  bundleWorkflowCode({
+    workflowsPath: join(root, 'workflows/index.ts'),
+    ...(failureConverterPath === undefined ? {} : { failureConverterPath }),
+    logger: new DefaultLogger('WARN'),
+  });
 
 /** Of everything a bundle is made from: workflows import core and, as types only, activities; packages are locked. */
 async function sourceHash(): Promise<string> {

@@ -6,6 +6,7 @@ import { controlQueue } from '../core/queues.ts';
 import { timeouts as defaultTimeouts, type Timeouts } from '../core/timeouts.ts';
 import { workflowBundle } from './bundle.ts';
 import { keepServing } from './connection.ts';
+import { openDataConverter } from './payloads.ts';
 import { installRuntime } from './runtime.ts';
 import { ensureSearchAttributes } from './search-attributes.ts';
 import { serveWorkers } from './serve.ts';
@@ -43,7 +44,9 @@ export async function runControl({
   onServing,
 }: ControlOptions): Promise<void> {
   installRuntime(log);
-  const bundle = await workflowBundle(cache); // before the first connection: it takes seconds
+  const dataConverter = await openDataConverter(temporal.payloadKeyFile);
+  const { failureConverterPath } = dataConverter;
+  const bundle = await workflowBundle({ cache, failureConverterPath }); // before the first connection: it takes seconds
   const serve = async (connection: NativeConnection): Promise<void> => {
     await ensureSearchAttributes(connection, temporal.namespace);
     const worker = await Worker.create({
@@ -52,6 +55,7 @@ export async function runControl({
       identity: `control pid ${process.pid}`,
       taskQueue: controlQueue(config.fleet),
       workflowBundle: bundle,
+      dataConverter,
       activities: createControlActivities({ config, timeouts }),
       maxCachedWorkflows: 200,
       shutdownForceTime: '20 seconds',

@@ -43,7 +43,7 @@ export async function runHost({
   try {
     installRuntime(host.log);
     const serve = async (connection: NativeConnection): Promise<void> => {
-      const options = { namespace: temporal.namespace, dataConverter, graceSeconds, bulkSlots };
+      const options = { namespace: temporal.namespace, dataConverter, graceSeconds };
       await serveWorkers(await createWorkers(connection, host, options), { signal, onServing });
     };
     await keepServing(temporal, serve, { what: `the worker of ${host.name}`, log: host.log, signal, after });
@@ -52,12 +52,12 @@ export async function runHost({
   }
 }
 
-type WorkersOptions = { namespace: string; dataConverter: DataConverter; graceSeconds: number; bulkSlots: number };
+type WorkersOptions = { namespace: string; dataConverter: DataConverter; graceSeconds: number };
 
 async function createWorkers(
   connection: NativeConnection,
   host: Host,
-  { graceSeconds, bulkSlots, ...where }: WorkersOptions,
+  { graceSeconds, ...where }: WorkersOptions,
 ): Promise<Worker[]> {
   const queues = hostQueues(host.config.fleet, host.name);
   const shared: WorkerOptions = {

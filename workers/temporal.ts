@@ -12,6 +12,8 @@ export type TemporalSettings = {
   /** The web UI, where we know it. */
   uiUrl: string | null;
   connection: NativeConnectionOptions;
+  /** The key file that seals payloads; in the clear without one. */
+  payloadKeyFile?: string | undefined;
 };
 
 export const embeddedNamespace = 'pgproof';
@@ -23,7 +25,8 @@ export const embeddedNamespace = 'pgproof';
  */
 export function temporalSettings(config: Config, env: NodeJS.ProcessEnv): TemporalSettings {
   const profile = loadProfile(env);
-  if (profile.address === undefined) return embeddedSettings(config);
+  const payloadKeyFile = config.keys[config.temporal.codec ?? '']?.file;
+  if (profile.address === undefined) return { ...embeddedSettings(config), payloadKeyFile };
   const { connectionOptions } = toClientOptions(profile);
   return {
     address: profile.address,
@@ -31,6 +34,7 @@ export function temporalSettings(config: Config, env: NodeJS.ProcessEnv): Tempor
     embedded: false,
     uiUrl: null,
     connection: connectionOptions,
+    payloadKeyFile,
   };
 }
 

@@ -35,6 +35,6 @@ test('there are recorded histories of each workflow, and of runs that failed, wa
 
 test.each(files)('scenario 8: the history %s still replays', async (file) => {
   const history: unknown = JSON.parse(readFileSync(join(folder, file), 'utf8'));
-  const options = { workflowBundle: await workflowBundle(bundleCache()), logger: new DefaultLogger('ERROR') };
+  const options = { workflowBundle: await workflowBundle({ cache: bundleCache() }), logger: new DefaultLogger('ERROR') };
   await Worker.runReplayHistory(options, history);
 });
