@@ -58,6 +58,8 @@ export const errorKinds = {
   'backup-missing': { permanent: true, exit: 2 },
   'backup-ambiguous': { permanent: true, exit: 2 },
   'backup-deleted': { permanent: true, exit: 1 },
+  'hold-missing': { permanent: true, exit: 2 },
+  'owner-other': { permanent: true, exit: 2 },
   'era-undeclared': { permanent: true, exit: 2 },
   'era-exists': { permanent: true, exit: 2 },
   'era-mismatch': { permanent: true, exit: 1 },

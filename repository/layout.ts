@@ -51,6 +51,22 @@ export const timelinePrefix = (cluster: string, era: string): string => `${clust
 export const historyKey = (cluster: string, era: string, timeline: TimelineId, tag: string): string =>
   `${timelinePrefix(cluster, era)}${hex8(timeline)}-${tag}.history`;
 
+export const cutPrefix = (cluster: string, era: string): string => `${cluster}/${era}/cuts/`;
+/** Which WAL was taken away, or is about to be: written before the first segment goes. */
+export const cutKey = (cluster: string, era: string, id: string): string => `${cutPrefix(cluster, era)}${id}.json`;
+
+export const holdPrefix = (cluster: string): string => `${cluster}/holds/`;
+export const holdKey = (cluster: string, id: string): string => `${holdPrefix(cluster)}${id}.json`;
+/** A hold begins by needing everything; this says what of it is needed for longer. */
+export const narrowedHoldKey = (cluster: string, id: string): string => `${holdPrefix(cluster)}${id}.narrowed.json`;
+/** Releasing is a create, too: a drill host may remove nothing. */
+export const releasedHoldKey = (cluster: string, id: string): string => `${holdPrefix(cluster)}${id}.released.json`;
+
+export const ownerPrefix = (cluster: string): string => `${cluster}/owner/`;
+/** @param number counted from 1; the highest is the owner. */
+export const ownerKey = (cluster: string, number: number): string =>
+  `${ownerPrefix(cluster)}${String(number).padStart(4, '0')}.json`;
+
 export const reportPrefix = (cluster: string): string => `${cluster}/reports/`;
 export const reportKey = (cluster: string, id: string): string =>
   `${cluster}/reports/${id.slice(0, 4)}/${id.slice(4, 6)}/${id}.json`;

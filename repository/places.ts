@@ -24,7 +24,7 @@ const partName = /^(?:(?:pgdata|\d+)\.\d+\.tar|backup_manifest)\.zst(?:\.enc)?$/
 const commitName = /^([^.]+)(\.[0-9a-f]{8}\.deleted)?\.json$/;
 /** Prefixes of the layout (docs/repository-format.md) that hold what others check. */
 const otherFolders = ['owner', 'dumps', 'holds'];
-const otherEraFolders = ['wal-open', 'wal-index'];
+const otherEraFolders = ['cuts', 'wal-open', 'wal-index'];
 
 export function topPlaceOf(key: string): TopPlace {
   if (key === repositoryKey) return 'marker';

@@ -1,6 +1,8 @@
 import * as z from 'zod';
 import { ciphers } from '../codec/sealing.ts';
+import { holdOperations } from '../core/hold.ts';
 import { runIdPattern } from '../core/ids.ts';
+import type { Lsn } from '../core/lsn.ts';
 
 /* The JSON documents of a repository. Readers ignore fields they do not know and refuse a newer formatVersion. */
 
@@ -117,6 +119,62 @@ export const tombstoneRecord = z.object({
   reason: z.string(),
 });
 export type TombstoneRecord = z.infer<typeof tombstoneRecord>;
+
+const walRange = z.object({
+  timeline: z.number().int().positive(),
+  from: lsn.transform((text) => text as Lsn),
+  to: lsn.transform((text) => text as Lsn).nullable(),
+});
+const eraNeeds = z.object({ era: z.string(), backups: z.array(z.string()), wal: z.array(walRange) });
+
+/** The fleet that writes a cluster here. */
+export const ownerRecord = z.object({
+  formatVersion: z.number().int(),
+  cluster: z.string(),
+  fleet: z.string(),
+  /** Tells two fleets of one name apart: 32 hex digits made with the identity key; null without a key. */
+  identity: z.string().nullable(),
+  claimedAt: time,
+  /** The host that claimed, and why, where a person took it. */
+  by: z.string(),
+  reason: z.string().nullable(),
+});
+export type OwnerRecord = z.infer<typeof ownerRecord>;
+
+/** `needs` null: everything of the cluster, until a second document narrows it. */
+export const holdRecord = z.object({
+  formatVersion: z.number().int(),
+  id: z.string().regex(runIdPattern),
+  cluster: z.string(),
+  operation: z.enum(holdOperations),
+  by: z.string(),
+  reason: z.string().nullable(),
+  heldAt: time,
+  until: time,
+  needs: z.array(eraNeeds).nullable(),
+});
+
+/** In force in place of what the hold says of the same. */
+export const narrowedHoldRecord = holdRecord.pick({ formatVersion: true, id: true, until: true }).extend({
+  needs: z.array(eraNeeds),
+});
+
+export const releasedHoldRecord = z.object({
+  formatVersion: z.number().int(),
+  id: z.string(),
+  releasedAt: time,
+  by: z.string(),
+});
+
+/** WAL that is gone, or is about to go. It stays, unless one that includes it was written later. */
+export const cutRecord = z.object({
+  formatVersion: z.number().int(),
+  id: z.string().regex(runIdPattern),
+  cutAt: time,
+  reason: z.string(),
+  ranges: z.array(walRange).min(1),
+});
+export type CutRecord = z.infer<typeof cutRecord>;
 
 /** A key file, wrapped. `age` is an armored age file; in the key file in it, the set of this id comes first, then all older ones. */
 export const wrapperRecord = z.object({

@@ -1,0 +1,65 @@
+import { compareLsn, type Lsn } from './lsn.ts';
+import type { TimelineId } from './segment.ts';
+
+/** WAL of one timeline: [from, to). */
+export type WalRange = { timeline: TimelineId; from: Lsn /** Null: all that follows. */; to: Lsn | null };
+
+/** What is needed of one era. A backup needs its parents, too; nobody has to name them. */
+export type EraNeeds = { era: string; backups: readonly string[]; wal: readonly WalRange[] };
+
+export const holdOperations = ['plan', 'restore', 'drill', 'copy', 'verify', 'hand'] as const;
+
+/** What somebody needs kept in a repository, and until when. */
+export type Hold = {
+  id: string;
+  cluster: string;
+  operation: (typeof holdOperations)[number];
+  /** The host that placed it. */
+  by: string;
+  reason: string | null;
+  heldAt: string;
+  until: string;
+  /** Null: everything of the cluster. */
+  needs: readonly EraNeeds[] | null;
+};
+
+/** Clocks of two hosts may differ by so much. */
+const clockGraceMs = 3_600_000;
+
+/** Whether it still counts. Whoever placed it does not rely on it behind `until`; whoever deletes waits a little longer. */
+export function isInForce({ until }: Pick<Hold, 'until'>, now: Date): boolean {
+  return now.getTime() <= Date.parse(until) + clockGraceMs;
+}
+
+/** Whether it needs this very backup; not whether it needs a child of it. */
+export function holdsBackup({ needs }: Pick<Hold, 'needs'>, era: string, id: string): boolean {
+  return needs === null || needs.some((each) => each.era === era && each.backups.includes(id));
+}
+
+/** Whether it needs WAL of these ranges. */
+export function holdsWal({ needs }: Pick<Hold, 'needs'>, era: string, ranges: readonly WalRange[]): boolean {
+  return (
+    needs === null || needs.some((each) => each.era === era && each.wal.some((range) => crossesAny(range, ranges)))
+  );
+}
+
+export function crossesAny(range: WalRange, others: readonly WalRange[]): boolean {
+  return others.some((other) => crosses(range, other));
+}
+
+/** Whether two ranges have a byte in common. */
+export function crosses(a: WalRange, b: WalRange): boolean {
+  return a.timeline === b.timeline && beginsBefore(a.from, b.to) && beginsBefore(b.from, a.to);
+}
+
+/** Whether every byte of the range lies in one of the others. */
+export function liesIn(range: WalRange, others: readonly WalRange[]): boolean {
+  return others.some(
+    ({ timeline, from, to }) =>
+      timeline === range.timeline &&
+      compareLsn(from, range.from) <= 0 &&
+      (to === null || (range.to !== null && compareLsn(range.to, to) <= 0)),
+  );
+}
+
+const beginsBefore = (from: Lsn, to: Lsn | null): boolean => to === null || compareLsn(from, to) < 0;

@@ -1,0 +1,195 @@
+import { randomBytes } from 'node:crypto';
+import { PgproofError } from '../core/errors.ts';
+import { crossesAny, type EraNeeds, type Hold, isInForce } from '../core/hold.ts';
+import { runId } from '../core/ids.ts';
+import { createIdentical } from '../storage/create.ts';
+import type { StoreOptions } from '../storage/store.ts';
+import { commitStates } from './commit-state.ts';
+import { listCuts } from './cuts.ts';
+import { canonicalBytes, readDocument } from './document.ts';
+import { formatVersion, holdKey, holdPrefix, narrowedHoldKey, releasedHoldKey } from './layout.ts';
+import { holdRecord, narrowedHoldRecord } from './record.ts';
+import type { Repository } from './repository.ts';
+
+/*
+ * What somebody needs kept. A hold is written first; what is listed behind it, without a tombstone and in no cut, stays
+ * until the hold ends: whoever deletes writes tombstone or cut first, and reads the holds behind it (delete.ts).
+ * Only creates: a host that may remove nothing can hold and release.
+ *   <id>.json            what is needed; null: everything, while it is not yet known what
+ *   <id>.narrowed.json   what of that is needed from now on, and until when
+ *   <id>.released.json   nothing any more
+ */
+
+export type HoldOrder = Pick<Hold, 'cluster' | 'operation' | 'by' | 'reason'> & { seconds: number };
+
+/**
+ * Holds everything of the cluster, while it is looked for what is needed; `narrowHold` follows. All that is listed behind
+ * this is held.
+ */
+export async function holdEverything(
+  repository: Repository,
+  order: HoldOrder,
+  options: StoreOptions = {},
+): Promise<Hold> {
+  return writeHold(repository, order, null, options);
+}
+
+/**
+ * Holds what was listed before.
+ * @throws {PgproofError} `backup-deleted`, and nothing is held, where some of it is being deleted already, or is gone; the
+ * fact `backups` names them.
+ */
+export async function placeHold(
+  repository: Repository,
+  order: HoldOrder & { needs: readonly EraNeeds[] },
+  options: StoreOptions = {},
+): Promise<Hold> {
+  const hold = await writeHold(repository, order, order.needs, options);
+  const going = await goingAlready(repository, order, options);
+  if (going === null) return hold;
+  await releaseHold(repository, hold, options);
+  throw going;
+}
+
+async function writeHold(
+  { store }: Repository,
+  { cluster, operation, by, reason, seconds }: HoldOrder,
+  needs: Hold['needs'],
+  options: StoreOptions,
+): Promise<Hold> {
+  const now = new Date();
+  const hold: Hold = {
+    id: runId(now, operation, randomBytes(4).toString('hex')),
+    cluster,
+    operation,
+    by,
+    reason,
+    heldAt: now.toISOString(),
+    until: new Date(now.getTime() + seconds * 1000).toISOString(),
+    needs,
+  };
+  await createIdentical(store, holdKey(cluster, hold.id), canonicalBytes({ formatVersion, ...hold }), options);
+  return hold;
+}
+
+async function goingAlready(
+  repository: Repository,
+  { cluster, needs }: HoldOrder & { needs: readonly EraNeeds[] },
+  options: StoreOptions,
+): Promise<PgproofError | null> {
+  for (const { era, backups, wal } of needs) {
+    const states = backups.length === 0 ? new Map() : await commitStates(repository, cluster, era, options);
+    const going = backups.filter((id) => !states.get(id)?.committed || states.get(id)?.tombstones.length !== 0);
+    const cuts = wal.length === 0 ? [] : await listCuts(repository, cluster, era, options);
+    const isCut = cuts.some(({ ranges }) => wal.some((range) => crossesAny(range, ranges)));
+    if (going.length === 0 && !isCut) continue;
+    const what = going.length === 0 ? 'WAL that is needed' : `backup ${going.join(', ')}`;
+    return new PgproofError('backup-deleted', `${what} is being deleted in repository '${repository.name}'`, {
+      facts: { cluster, era, repository: repository.name, backups: going },
+      hint: `See what is there: pgproof list ${cluster}`,
+    });
+  }
+  return null;
+}
+
+/**
+ * From now on only this is held, and until then.
+ * @throws {PgproofError} `timeout` when the hold has ended by itself: what was looked at meanwhile may be gone.
+ */
+export async function narrowHold(
+  { store }: Repository,
+  hold: Hold,
+  { needs, seconds }: { needs: readonly EraNeeds[]; seconds: number },
+  options: StoreOptions = {},
+): Promise<Hold> {
+  const until = new Date(Date.now() + seconds * 1000).toISOString();
+  const { id, cluster } = hold;
+  const document = { formatVersion, id, until, needs };
+  await createIdentical(store, narrowedHoldKey(cluster, id), canonicalBytes(document), options);
+  if (Date.now() < Date.parse(hold.until)) return { ...hold, until, needs };
+  throw new PgproofError('timeout', `hold ${id} ended before it was known what of it is needed`, {
+    facts: { cluster, hold: id, until: hold.until },
+    hint: 'Try again: what was looked at since may have been deleted.',
+  });
+}
+
+/** Repeating it succeeds. */
+export async function releaseHold(
+  { store }: Repository,
+  { id, cluster, by }: Pick<Hold, 'id' | 'cluster' | 'by'>,
+  options: StoreOptions = {},
+): Promise<void> {
+  const released = { formatVersion, id, releasedAt: new Date().toISOString(), by };
+  try {
+    await store.create(releasedHoldKey(cluster, id), canonicalBytes(released), options);
+  } catch (error) {
+    if (!(error instanceof PgproofError && error.code === 'object-exists')) throw error;
+  }
+}
+
+/**
+ * Those that were not released, oldest first; `isInForce` says which of them still count.
+ * @throws {PgproofError} what the store says; `record-invalid` for one that cannot be read: then nothing may be deleted.
+ */
+export async function listHolds(repository: Repository, cluster: string, options: StoreOptions = {}): Promise<Hold[]> {
+  const { holds, narrowed, released } = await listHoldFiles(repository, cluster, options);
+  const open = [...holds].filter((id) => !released.has(id));
+  return Promise.all(open.map((id) => readHold(repository, cluster, id, narrowed.has(id), options)));
+}
+
+async function readHold(
+  { store }: Repository,
+  cluster: string,
+  id: string,
+  isNarrowed: boolean,
+  options: StoreOptions,
+): Promise<Hold> {
+  const { formatVersion: _, ...hold } = await readDocument(store, holdKey(cluster, id), holdRecord, options);
+  if (!isNarrowed) return hold;
+  const { needs, until } = await readDocument(store, narrowedHoldKey(cluster, id), narrowedHoldRecord, options);
+  return { ...hold, needs, until };
+}
+
+/**
+ * Removes the documents of holds that were released, or have ended by themselves. For `expire`.
+ * @returns ids of those that are gone.
+ */
+export async function removeEndedHolds(
+  repository: Repository,
+  cluster: string,
+  now: Date,
+  options: StoreOptions = {},
+): Promise<string[]> {
+  const { store } = repository;
+  const { holds, narrowed, released } = await listHoldFiles(repository, cluster, options);
+  const over = new Set([...narrowed, ...released].filter((id) => released.has(id) || !holds.has(id)));
+  for (const hold of await listHolds(repository, cluster, options)) if (!isInForce(hold, now)) over.add(hold.id);
+  for (const id of over) {
+    // The hold itself first: without it the others say nothing.
+    await store.remove(holdKey(cluster, id), options);
+    await store.remove(narrowedHoldKey(cluster, id), options);
+    await store.remove(releasedHoldKey(cluster, id), options);
+  }
+  return [...over];
+}
+
+type HoldFiles = { holds: Set<string>; narrowed: Set<string>; released: Set<string> };
+
+async function listHoldFiles({ store }: Repository, cluster: string, options: StoreOptions): Promise<HoldFiles> {
+  const prefix = holdPrefix(cluster);
+  const files: HoldFiles = { holds: new Set(), narrowed: new Set(), released: new Set() };
+  for await (const { key } of store.list(prefix, options)) {
+    const match = /^([^./]+)(?:\.(narrowed|released))?\.json$/.exec(key.slice(prefix.length));
+    if (match === null) throw unknownFile(key);
+    const kind = match[2] as 'narrowed' | 'released' | undefined;
+    files[kind ?? 'holds'].add(match[1] as string);
+  }
+  return files;
+}
+
+function unknownFile(key: string): PgproofError {
+  return new PgproofError('record-invalid', `'${key}' is not a hold of this version`, {
+    facts: { key },
+    hint: 'A newer pgproof may have written it: upgrade this one. Nothing is deleted while it is there.',
+  });
+}
