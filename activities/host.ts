@@ -6,6 +6,7 @@ import { helloSteps } from './hello.ts';
 import { reportSteps } from './reports.ts';
 import { restoreSteps } from './restore.ts';
 import { verifySteps } from './verify.ts';
+import { walSyncSteps } from './wal-sync.ts';
 
 /** All the steps that a database host does. Each of its three queues knows them all; workflows choose the queue. */
 export function createHostActivities(host: Host, version: string) {
@@ -16,6 +17,7 @@ export function createHostActivities(host: Host, version: string) {
     ...drillSteps(host),
     ...restoreSteps(host),
     ...verifySteps(host),
+    ...walSyncSteps(host),
     ...reportSteps(host),
   };
 }

@@ -127,7 +127,7 @@ function reportAnswer(
 ): Answer {
   const repositoryName = filedIn ?? (host.config.clusters[cluster]?.repositories[0] as string);
   const repository = host.config.repositories[repositoryName];
-  const reportFile = repository === undefined ? key : `${locationOf(repository)}/${key}`;
+  const reportFile = repository === undefined || key === null ? key : `${locationOf(repository)}/${key}`;
   const places: Places = { reportFile, temporalUrl };
   const { verdict } = report.result;
   const exitCode = verdict === undefined || verdict === 'passed' ? 0 : verdict === 'failed' ? 3 : 1;

@@ -1,7 +1,9 @@
 import { Command } from 'commander';
 import { discardConflict, listConflicts } from '../wal/quarantine.ts';
+import { reportedWalSync } from '../wal/reported-sync.ts';
 import { walStatus } from '../wal/status.ts';
 import { createRestorePoint, switchWal } from '../wal/switch.ts';
+import { operate, operationOptions } from './operation.ts';
 import { renderWalStatus } from './render-wal.ts';
 import { type Answer, type Session, verb } from './session.ts';
 import { table } from './text.ts';
@@ -14,6 +16,14 @@ export const walVerb = (): Command =>
         .description('frontier, lag, spool, conflicts; exit 3 when something needs a person')
         .argument('<cluster>')
         .action(verb(status)),
+    )
+    .addCommand(
+      operationOptions(new Command('sync'))
+        .description(
+          'makes sure that the WAL written until now is in the repositories; exit 3 when the objective is broken',
+        )
+        .argument('<cluster>')
+        .action(verb(sync)),
     )
     .addCommand(
       new Command('switch')
@@ -46,6 +56,15 @@ async function status(session: Session, name: string): Promise<Answer> {
   const cluster = await session.cluster(name);
   const state = await walStatus(cluster, { signal: session.signal });
   return { json: state, text: renderWalStatus(name, state), exitCode: state.problems.length === 0 ? 0 : 3 };
+}
+
+function sync(session: Session, cluster: string): Promise<Answer> {
+  return operate(session, {
+    operation: 'walSync',
+    cluster,
+    typed: `pgproof wal sync ${cluster}`,
+    offline: (opened, asked) => reportedWalSync(opened, asked, session.run, null),
+  });
 }
 
 async function switchSegment(session: Session, name: string): Promise<Answer> {

@@ -32,8 +32,11 @@ export const report = z.object({
 });
 export type Report = z.infer<typeof report>;
 
-/** A report, and where it lies: in the repository of this name, otherwise in the nearest. */
-export type FiledReport = { key: string; repository?: string; report: Report };
+/**
+ * A report, and where it lies: in the repository of this name, otherwise in the nearest. `key` null: it tells nothing new, and
+ * was not filed.
+ */
+export type FiledReport = { key: string | null; repository?: string; report: Report };
 
 export const phase = z.object({ name: z.string(), seconds: z.number() });
 export type Phase = z.infer<typeof phase>;

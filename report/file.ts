@@ -18,7 +18,7 @@ export async function finishReport(
   cluster: ProtectedCluster,
   started: StartedReport,
   outcome: Outcome,
-): Promise<FiledReport> {
+): Promise<FiledReport & { key: string }> {
   const report = buildReport(cluster, started, outcome);
   const repository = await putInOne(cluster.repositories, report);
   return { key: reportKey(cluster.name, report.id), repository, report };

@@ -5,6 +5,7 @@ import { renderDrill } from './render/drill.ts';
 import { renderRestore } from './render/restore.ts';
 import { fields, rule, whereToLook } from './render/text.ts';
 import { renderVerify } from './render/verify.ts';
+import { renderWalSync } from './render/wal-sync.ts';
 
 /** Where a person goes on from here; what is null or absent is not shown. */
 export type Places = {
@@ -22,7 +23,7 @@ const bodies = {
   restore: renderRestore,
   copy: renderCopy,
   verify: renderVerify,
-  walSync: () => '',
+  walSync: renderWalSync,
   expire: () => '',
 } as const;
 const headlines = { SUCCESS: 'DONE', FAILED: 'FAILED', CANCELLED: 'CANCELLED' } as const;

@@ -124,7 +124,10 @@ export async function readRecord(
   });
 }
 
-async function readEntry({ repository, keys, cluster, era, id }: Place, options: StoreOptions): Promise<BackupEntry> {
+export async function readEntry(
+  { repository, keys, cluster, era, id }: Place,
+  options: StoreOptions,
+): Promise<BackupEntry> {
   try {
     return { id, era, state: 'whole', record: await readRecord(repository, keys, cluster, era, id, options) };
   } catch (error) {

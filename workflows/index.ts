@@ -3,3 +3,4 @@ export { copyOffsite } from './copy-offsite.ts';
 export { drill } from './drill.ts';
 export { restore } from './restore.ts';
 export { verify } from './verify.ts';
+export { walSync } from './wal-sync.ts';

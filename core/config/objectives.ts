@@ -5,9 +5,15 @@ export const objectives = z.strictObject({
   rpo: duration
     .prefault('5m')
     .describe(
-      'Recovery point objective: how many seconds of work may be lost. `check` holds archive_timeout against it.',
+      'Recovery point objective: how many seconds of work may be lost. `check` holds archive_timeout against it, `wal sync` and the hosts what is archived.',
     ),
   rto: duration
     .optional()
     .describe('Recovery time objective: how long a restore may take; reports compare it with what was measured.'),
+  backup: duration
+    .optional()
+    .describe(
+      'How old the newest backup may become before the hosts of the cluster alarm, which they do without Temporal. Without it: half as long again as the longest pause between two scheduled backups; without such a schedule, any age.',
+    ),
+  proof: duration.optional().describe('The same for the newest drill that passed, and the schedules of drills.'),
 });
