@@ -2,7 +2,8 @@ import * as z from 'zod';
 import { cluster } from './config/cluster.ts';
 import { host } from './config/host.ts';
 import { repository } from './config/repository.ts';
-import { absolutePath, isTimezone, name, port } from './config/values.ts';
+import { repositoryProblems } from './config/schedules.ts';
+import { absolutePath, name, port, timezone } from './config/values.ts';
 import { writtenNames } from './written.ts';
 
 /*
@@ -24,12 +25,7 @@ const names = <T extends z.ZodType>(value: T) => z.record(name, value);
 export const configSchema = z
   .strictObject({
     fleet: name.default('main').describe('Name of the fleet: queues and schedules are named after it.'),
-    timezone: z
-      .string()
-      .refine(isTimezone, 'a name of the IANA database, such as UTC, Asia/Shanghai or Europe/Berlin')
-      .meta({ title: 'timezone' })
-      .default('UTC')
-      .describe('What days, weeks and the times of schedules are reckoned in.'),
+    timezone: timezone.default('UTC').describe('What days, weeks and the times of schedules are reckoned in.'),
     hosts: names(host).describe('The machines of the fleet.'),
     repositories: names(repository).describe('Where backups live.'),
     keys: names(key).default({}).describe('Key files of this host.'),
@@ -80,6 +76,14 @@ export const configSchema = z
           input: target,
         });
       }
+      for (const { path, message, input } of repositoryProblems(value.schedules, value.repositories))
+        context.addIssue({
+          code: 'custom',
+          path: ['clusters', clusterName, 'schedules', ...path],
+          message,
+          params: { isSentence: true },
+          input,
+        });
       for (const target of value.repositories) refer('repositories', 'repositories', target);
       if (value.key !== undefined) refer('key', 'keys', value.key);
       if (value.walKey !== undefined) refer('walKey', 'keys', value.walKey);

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { PgproofError } from './errors.ts';
 import { parseLsn } from './lsn.ts';
+import { instantsAt } from './zone.ts';
 
 export const targetTypes = ['time', 'latest', 'immediate', 'lsn', 'xid', 'name', 'backup'] as const;
 
@@ -71,26 +72,19 @@ function exactTime(text: string, local: string, offset: string): string {
 /** The zone's offset at that wall-clock time; the hour that comes twice, and the one that never comes, are refused. */
 function zoneOffset(text: string, local: string, zone: string): string {
   const wall = Date.parse(`${local.slice(0, 19)}Z`);
-  const offsets = new Set([-86_400_000, 0, 86_400_000].map((shift) => offsetAt(text, wall + shift, zone)));
-  const fitting = [...offsets].filter((minutes) => offsetAt(text, wall - minutes * 60_000, zone) === minutes);
-  if (fitting.length === 1) return offsetText(fitting[0] as number);
+  const [at, again] = instantsIn(text, zone, wall);
+  if (at !== undefined && again === undefined) return offsetText((wall - at) / 60_000);
   throw invalid(
     text,
-    fitting.length === 0 ? 'the clocks skip this hour there' : 'this hour comes twice there; give an offset',
+    at === undefined ? 'the clocks skip this hour there' : 'this hour comes twice there; give an offset',
   );
 }
 
-function offsetAt(text: string, at: number, zone: string): number {
+function instantsIn(text: string, zone: string, wall: number): number[] {
   try {
-    const part = new Intl.DateTimeFormat('en-US', { timeZone: zone, timeZoneName: 'longOffset' })
-      .formatToParts(at)
-      .find(({ type }) => type === 'timeZoneName');
-    const match = /GMT(?:([+-])(\d{2}):(\d{2}))?/.exec(part?.value ?? '');
-    if (match === null) throw invalid(text, `the zone '${zone}' has no whole offset`);
-    return match[1] === undefined ? 0 : (match[1] === '-' ? -1 : 1) * (Number(match[2]) * 60 + Number(match[3]));
-  } catch (error) {
-    if (error instanceof PgproofError) throw error;
-    throw invalid(text, `there is no time zone '${zone}'`);
+    return instantsAt(zone, wall);
+  } catch {
+    throw invalid(text, `there is no time zone '${zone}' of whole minutes`);
   }
 }
 

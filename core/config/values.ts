@@ -19,11 +19,17 @@ export const duration = z
   .meta({ title: 'duration' })
   .transform((text) => durationSeconds(text) as number);
 
-/** Whether the runtime's IANA database knows it. */
-export function isTimezone(text: string): boolean {
+export const timezone = z
+  .string()
+  .refine(isTimezone, 'a name of the IANA database, such as UTC, Asia/Shanghai or Europe/Berlin')
+  .meta({ title: 'timezone' });
+
+/** As Temporal's server takes it, too: in the right case, and no offset. */
+function isTimezone(text: string): boolean {
+  if (!/^[A-Z]/.test(text)) return false;
   try {
-    new Intl.DateTimeFormat('en', { timeZone: text });
-    return true;
+    const { timeZone } = new Intl.DateTimeFormat('en', { timeZone: text }).resolvedOptions();
+    return timeZone === text || timeZone.toLowerCase() !== text.toLowerCase(); // others are names of before
   } catch {
     return false;
   }
