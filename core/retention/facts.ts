@@ -1,0 +1,70 @@
+import type { RetentionConfig } from '../config.ts';
+import type { Lsn } from '../lsn.ts';
+import type { TimelineId } from '../segment.ts';
+import type { HistoryEntry } from '../timeline.ts';
+
+/*
+ * What retention is planned from: one cluster in one repository, as that repository alone tells it. Whatever could not be read
+ * stands here as such: it deletes nothing.
+ */
+
+/** The rules of one repository. */
+export type RetentionRules = Omit<RetentionConfig, 'repositories'>;
+
+/** A position in the WAL of an era. */
+export type WalPoint = { timeline: TimelineId; lsn: Lsn };
+
+/** Where a backup stands in the WAL of its era. */
+export type BackupPlace = { timeline: TimelineId; startLsn: Lsn; stopLsn: Lsn; parent: string | null };
+
+/** A backup whose record can be trusted. */
+export type BackupFacts = BackupPlace & {
+  id: string;
+  era: string;
+  type: 'full' | 'incremental';
+  /** The server's clock. */
+  stoppedAt: string;
+  storedBytes: number;
+};
+
+/** One whose record cannot be trusted. `place`: from another repository or a report; null where nothing else knows it. */
+export type DamagedFacts = { id: string; era: string; why: string; place: BackupPlace | null };
+
+/** A drill that passed. `upTo`: the WAL that it replayed; null where its report does not say. */
+export type ProofFacts = { drill: string; backup: string; at: string; upTo: WalPoint | null };
+
+/** What somebody needs kept, whatever the rules say. `wal[].to` null: all that follows, on that timeline and those that branch off it. */
+export type HoldFacts = {
+  id: string;
+  /** Who, and why; for people. */
+  what: string;
+  /** ISO-8601; null: until it is released. */
+  until: string | null;
+  era: string;
+  backups: readonly string[];
+  wal: readonly { timeline: TimelineId; from: Lsn; to: Lsn | null }[];
+};
+
+/** Segments of one timeline that follow each other, by their numbers; `to` is the last one. */
+export type SegmentRun = { timeline: TimelineId; from: bigint; to: bigint };
+
+export type EraFacts = {
+  era: string;
+  segmentBytes: number;
+  /** The timeline that the era was declared on. */
+  timeline: TimelineId;
+  histories: ReadonlyMap<TimelineId, readonly HistoryEntry[]>;
+  /** What of it could not be read; nothing of the era is deleted then. */
+  doubt: string | null;
+  /** What is in the archive; ascending. */
+  wal: readonly SegmentRun[];
+};
+
+export type RepositoryFacts = {
+  /** Oldest first; the last is the current one. */
+  eras: readonly EraFacts[];
+  backups: readonly BackupFacts[];
+  damaged: readonly DamagedFacts[];
+  proofs: readonly ProofFacts[];
+  holds: readonly HoldFacts[];
+};

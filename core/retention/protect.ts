@@ -1,0 +1,72 @@
+import { compareLsn } from '../lsn.ts';
+import type { Chains } from './chains.ts';
+import type { BackupFacts, HoldFacts, ProofFacts, RepositoryFacts } from './facts.ts';
+import type { Kept } from './rules.ts';
+
+/*
+ * What stays whatever the rules say (invariant 5).
+ */
+
+/** @param reference a hold has ended when its time is before this: a clock that jumped ahead ends none. */
+export function protectedBackups(
+  facts: RepositoryFacts,
+  chains: Chains,
+  proven: readonly ProofFacts[],
+  reference: number,
+): Kept[] {
+  return [
+    ...proven.map(
+      ({ backup, drill }): Kept => ({
+        id: backup,
+        reason: { rule: 'proof', because: `the newest of its era that a drill has proven: ${drill}` },
+      }),
+    ),
+    ...standingHolds(facts, reference).flatMap(({ backups, id, what, until }) =>
+      backups.map(
+        (backup): Kept => ({
+          id: backup,
+          reason: { rule: 'hold', because: `${id}: ${what}${until === null ? '' : `, until ${until}`}` },
+        }),
+      ),
+    ),
+    ...doubtful(facts, chains),
+  ];
+}
+
+export function standingHolds({ holds }: RepositoryFacts, reference: number): HoldFacts[] {
+  return holds.filter(({ until }) => until === null || !(Date.parse(until) < reference));
+}
+
+/** Of each era the newest backup that a drill has passed on, with that backup's newest drill. */
+export function provenBackups({ eras, backups, proofs }: RepositoryFacts, { parentsOf }: Chains): ProofFacts[] {
+  return eras.flatMap(({ era }) => {
+    const own = backups.filter((backup) => backup.era === era && parentsOf(backup.id) !== null);
+    const proven = own.filter(({ id }) => proofs.some(({ backup }) => backup === id)).sort(byPlace);
+    const newest = proven.at(-1);
+    const drills = proofs.filter(({ backup }) => backup === newest?.id);
+    return drills.toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at)).slice(-1);
+  });
+}
+
+function byPlace(a: BackupFacts, b: BackupFacts): number {
+  return a.timeline - b.timeline || compareLsn(a.stopLsn, b.stopLsn);
+}
+
+/** What nobody can decide about: a person has to. */
+function doubtful({ eras, backups, damaged }: RepositoryFacts, { parentsOf, childrenOf }: Chains): Kept[] {
+  const unclear = new Map(eras.flatMap(({ era, doubt }) => (doubt === null ? [] : [[era, doubt]])));
+  // A damaged increment has a parent, and nobody knows which.
+  for (const { id, era, place } of damaged)
+    if (place === null && !id.includes('-full-')) unclear.set(era, `damaged backup ${id} may be an increment of it`);
+  const known = new Set(eras.map(({ era }) => era));
+  const lost = new Set(damaged.map(({ id }) => id));
+  return backups.flatMap(({ id, era }): Kept[] => {
+    const doubt = (because: string): Kept[] => [{ id, reason: { rule: 'doubt', because } }];
+    if (!known.has(era)) return doubt(`its era ${era} is not declared here`);
+    const why = unclear.get(era);
+    if (why !== undefined) return doubt(why);
+    if (parentsOf(id) === null) return doubt('a backup that it is an increment of is not there whole');
+    const child = childrenOf(id).find((each) => lost.has(each));
+    return child === undefined ? [] : doubt(`damaged backup ${child} is an increment of it`);
+  });
+}
