@@ -18,8 +18,8 @@ export async function commitCopy(copying: Copying, { era, id }: BackupRecord): P
   const key = backupKey(cluster, era, id);
   const bytes = await readSource(copying, key, maxDocumentBytes, signal);
   // These very bytes are the signed record, not those of an earlier read.
-  await readRecord({ ...from, store: holding(key, bytes) }, keys, cluster, era, id, { signal });
-  await commitDocument(to, { cluster, era, id }, bytes, { signal, copiedFrom: from });
+  const record = await readRecord({ ...from, store: holding(key, bytes) }, keys, cluster, era, id, { signal });
+  await commitDocument(to, record, bytes, { signal, copiedFrom: from });
   tally.sent(bytes.length);
   tally.backups.push(id);
 }
