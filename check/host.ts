@@ -6,6 +6,7 @@ import { hasCode } from '../core/errors.ts';
 import { queryOne, type SqlClient, withClient } from '../postgres/client.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import type { ServerFacts } from '../postgres/server.ts';
+import { databaseBytes } from '../postgres/size.ts';
 import { findTools } from '../postgres/tools.ts';
 import { toolVersion } from '../postgres/version.ts';
 import { type Finding, ok, problem, warning } from './finding.ts';
@@ -58,12 +59,7 @@ const leastSegments = 16;
 
 /** Room for a whole backup in the repository, and for a while of WAL in the spool. */
 export async function checkSpace(client: SqlClient, cluster: ProtectedCluster, facts: ServerFacts): Promise<Finding[]> {
-  const { bytes } = await queryOne(
-    client,
-    'SELECT sum(pg_database_size(oid))::bigint::text AS bytes FROM pg_database',
-    [],
-    z.object({ bytes: z.string().transform(Number) }),
-  );
+  const bytes = await databaseBytes(client);
   const least = leastSegments * facts.segmentBytes;
   const { written, paths } = cluster;
   const findings: Finding[] = [];

@@ -2,7 +2,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { PgproofError } from '../core/errors.ts';
 import type { KeyFileState } from './keys.ts';
 
-export type SecretKind = 'key file' | 'passphrase file' | 'identity file';
+export type SecretKind = 'key file' | 'passphrase file' | 'identity file' | 'secret file';
 
 /** A secret of a megabyte is none. */
 const longestFile = 1 << 20;

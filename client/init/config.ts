@@ -1,29 +1,67 @@
 import { mkdir, open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { stringify } from 'yaml';
+import { Document, isMap, isScalar } from 'yaml';
 import { PgproofError } from '../../core/errors.ts';
+import type { Strategy } from '../../core/strategy.ts';
 import { parseConfig } from '../../host/config.ts';
 import { unwritable } from '../../repository/private-file-write.ts';
 import type { InitPlan } from './plan.ts';
+import type { Setting } from './settings.ts';
 
 /** A commented configuration for one cluster; everything left out has its default (docs/configuration.md). */
-export function configText({ cluster, host, connection, role, repository, keyFile }: InitPlan): string {
-  const { user: _, ...where } = connection;
-  const body = {
+export function configText(plan: InitPlan, strategy: Strategy, timezone: string): string {
+  const { cluster, host, connection, repositories, keyFile, old } = plan;
+  const retention = old?.retention ?? strategy.retention;
+  const schedules = Object.entries(strategy.schedules);
+  const document = new Document({
+    timezone,
     hosts: { [host]: {} },
-    repositories: { [repository.name]: repository.section },
+    repositories: Object.fromEntries(repositories.map(({ name, section }) => [name, section])),
     ...(keyFile === null ? {} : { keys: { [cluster]: { file: keyFile } } }),
     clusters: {
       [cluster]: {
         host,
-        connection: { ...where, user: role },
-        repositories: [repository.name],
+        connection,
+        repositories: repositories.map(({ name }) => name),
         ...(keyFile === null ? {} : { key: cluster }),
-        objectives: { rpo: '5m' },
+        objectives: strategy.objectives.value,
+        retention: retention.value,
+        schedules: Object.fromEntries(schedules.map(([name, { value }]) => [name, value])),
       },
     },
-  };
-  return `# pgproof. Every key is described in docs/configuration.md.\n${stringify(body)}`;
+  });
+  const say = (path: readonly string[], ...sentences: string[]) => comment(document, path, sentences);
+  say(['timezone'], 'What the times of schedules mean.');
+  say(['clusters', cluster, 'objectives'], strategy.objectives.why);
+  say(['clusters', cluster, 'retention'], retention.why, 'Nothing is deleted but by `pgproof expire`.');
+  say(['clusters', cluster, 'schedules'], `\`pgproof schedules apply\` brings them to Temporal.`);
+  for (const [name, { why }] of schedules) say(['clusters', cluster, 'schedules', name], why);
+  document.commentBefore = lines([
+    'pgproof. Every key is described in docs/configuration.md.',
+    `The strategy is ${strategy.why}`,
+    ...strategy.notes,
+  ]);
+  if (old !== null) document.comment = oldComment(old);
+  return document.toString({ lineWidth: 0 });
+}
+
+/** What the old scripts had and nothing here does: each by its name, so that nobody believes it in force. */
+function oldComment({ file, settings }: { file: string; settings: readonly Setting[] }): string {
+  const kept = settings.filter(({ became }) => became === 'comment');
+  if (kept.length === 0) return lines([`Taken over from ${file}, all of it.`]);
+  return lines([
+    `Taken over from ${file}. NOT IN FORCE, because nothing here does the same:`,
+    ...kept.map(({ name, value, text }) => `  ${name}${value === null ? '' : `=${value}`}: ${text}`),
+  ]);
+}
+
+const lines = (sentences: readonly string[]): string => sentences.map((sentence) => ` ${sentence}`).join('\n');
+
+/** Above the key at the path. */
+function comment(document: Document, path: readonly string[], sentences: readonly string[]): void {
+  const map = document.getIn(path.slice(0, -1), true);
+  const pair = isMap(map) ? map.items.find(({ key }) => isScalar(key) && key.value === path.at(-1)) : undefined;
+  if (isScalar(pair?.key)) pair.key.commentBefore = lines(sentences);
 }
 
 /**

@@ -1,29 +1,32 @@
-import { existsSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import { propose } from '../../check/propose.ts';
-import type { ConnectionConfig } from '../../core/config.ts';
 import { hasCode } from '../../core/errors.ts';
-import { parseName } from '../../core/names.ts';
+import { chooseStrategy, type Needs, type Strategy } from '../../core/strategy.ts';
 import { openCluster } from '../../host/cluster.ts';
-import { loadConfig } from '../../host/config.ts';
-import { openHost, ownHostName } from '../../host/host.ts';
+import { parseConfig } from '../../host/config.ts';
+import { openHost } from '../../host/host.ts';
+import { type SqlClient, withClient } from '../../postgres/client.ts';
 import { type ProtectedCluster, repositoriesToWrite } from '../../postgres/cluster.ts';
-import { inspectServer, type ServerFacts } from '../../postgres/server.ts';
+import { inspectSession, type ServerFacts } from '../../postgres/server.ts';
+import { databaseBytes } from '../../postgres/size.ts';
 import { declareEraInAll, requireEra } from '../../repository/eras.ts';
 import { generateKeyFile } from '../../repository/key-file.ts';
+import type { KeyCipher } from '../../repository/keys.ts';
 import { initRepository } from '../../repository/repository.ts';
 import { createLogger } from '../logger.ts';
 import { type Answer, type Session, verb } from '../session.ts';
 import { configText, writeConfigOnce } from './config.ts';
+import { completeNeeds, objectiveFlag, sizeFlag } from './needs.ts';
+import { type InitOptions, readOptions } from './options.ts';
 import type { InitPlan, Setup } from './plan.ts';
-import { repositorySection } from './repository.ts';
+import { writeSecretsOnce } from './secrets.ts';
 import { renderSetup } from './text.ts';
 
 export const initVerb = (): Command =>
   new Command('init')
     .description(
-      'looks at a server, writes a configuration, makes key and repository, and prints what a superuser has to do; changes nothing in the server',
+      'looks at a server, writes a configuration with a strategy for its size, RPO and RTO (asked for on a terminal), makes key and repository, and prints what a superuser has to do; changes nothing in the server',
     )
     .argument('<cluster>', 'the name it shall have here')
     .option(
@@ -32,12 +35,12 @@ export const initVerb = (): Command =>
     )
     .option('--address <host>', 'host name or address, in place of a socket')
     .option('--port <number>', "port of the server; default: the configuration's, otherwise 5432", port)
-    .option('--user <name>', 'role to look at the server with, this once', 'postgres')
+    .option('--user <name>', 'role to look at the server with, this once; default: postgres')
     .option(
       '--database <name>',
       "database that shall hold schema pgproof; default: the configuration's, otherwise postgres",
     )
-    .option('--role <name>', 'role that pgproof shall work as', 'pgproof')
+    .option('--role <name>', 'role that pgproof shall work as; default: pgproof')
     .option(
       '--repository <place>',
       'where backups and WAL go: a folder, oss://bucket/prefix or s3://bucket/prefix; default: repository, in the state folder',
@@ -47,55 +50,68 @@ export const initVerb = (): Command =>
     .option('--path-style', 'bucket in the path, as many self-hosted stores need it')
     .option('--key <path>', 'key file; made when it is not there; default: beside the configuration')
     .option('--no-key', 'no encryption and no authentication')
+    .option(
+      '--size <size>',
+      'of its databases, together, as they will be, such as 200GB; default: as they are',
+      sizeFlag,
+    )
+    .option('--rpo <duration>', 'how much work may be lost, such as 5m or 1d; default: 5m', objectiveFlag)
+    .option('--rto <duration>', 'how long a restore may take, such as 2h; default: no objective', objectiveFlag)
+    .option('--from-env <file>', 'settings of the old backup scripts (their .env), turned into the configuration')
     .action(verb(init));
 
 /** Asks the server first: a server that cannot be reached leaves nothing behind. Running it twice changes nothing. */
 async function init(session: Session, name: string): Promise<Answer> {
-  const plan = await readOptions(session, name);
-  const facts = await inspectServer(plan.connection, { signal: session.signal });
-  await writeConfigOnce(plan.configFile, configText(plan), name);
+  const plan = await readOptions(session.options as InitOptions, name);
+  const { facts, bytes } = await lookAtServer(plan, session.signal);
+  const strategy = plan.isThere ? null : chooseStrategy(await needsOf(plan, bytes, session));
+  if (strategy !== null) await writeAll(plan, strategy);
   const cluster = await openWithKeyAndRepository(plan, session.signal);
   const era = await declaredEra(cluster, facts);
+  const { repository, repositories } = cluster;
   const setup: Setup = {
     cluster: name,
     configFile: plan.configFile,
     keyFile: plan.keyFile,
-    repository: cluster.repository.location,
+    repository: repository.location,
+    repositories: repositories.map(({ location }) => location),
     era,
     server: facts.versionText,
+    strategy: strategy === null ? null : { name: strategy.name, why: strategy.why, notes: strategy.notes },
+    secretFiles: plan.secrets.map((secret) => join(dirname(plan.configFile), secret.name)),
+    oldSettings: plan.old?.settings ?? [],
     ...propose(cluster, facts),
   };
   return { json: setup, text: renderSetup(setup) };
 }
 
-async function readOptions({ options }: Session, name: string): Promise<InitPlan> {
-  const configFile = resolve((options.config as string | undefined) ?? 'pgproof.yaml');
-  const known = existsSync(configFile) ? (await loadConfig(configFile)).clusters[name]?.connection : undefined;
-  const { socket, address } = options as { socket?: string; address?: string };
-  const key = options.key as string | boolean | undefined;
-  return {
-    cluster: parseName('cluster', name),
-    host: parseName('host', (options.host as string | undefined) ?? ownHostName()),
-    configFile,
-    connection: {
-      ...whereOf({ socket, address }, known),
-      port: (options.port as number | undefined) ?? known?.port ?? 5432,
-      user: options.user as string,
-      database: (options.database as string | undefined) ?? known?.database ?? 'postgres',
-    },
-    role: options.role as string,
-    repository: repositorySection(options),
-    keyFile: key === false ? null : resolve(typeof key === 'string' ? key : join(dirname(configFile), `${name}.key`)),
-  };
+/** The size is measured only where a strategy needs it and no flag says it. */
+async function lookAtServer(
+  { look, password, isThere, needs }: InitPlan,
+  signal: AbortSignal,
+): Promise<{ facts: ServerFacts; bytes: number }> {
+  // Where every connection of this process looks for one; the file that will hold it comes after the server has answered.
+  if (password !== null) process.env.PGPASSWORD = password;
+  const ask = async (client: SqlClient) => ({
+    facts: await inspectSession(client),
+    bytes: isThere ? 0 : (needs.bytes ?? (await databaseBytes(client))),
+  });
+  return withClient(look, ask, { signal, applicationName: 'pgproof init' });
 }
 
-type Where = Pick<ConnectionConfig, 'socket' | 'host'>;
+async function needsOf(plan: InitPlan, bytes: number, { json, signal }: Session): Promise<Needs> {
+  const isTerminal = process.stdin.isTTY && process.stderr.isTTY && !json;
+  const terminal = isTerminal ? { input: process.stdin, output: process.stderr, signal } : null;
+  return { ...(await completeNeeds(plan.needs, bytes, terminal)), offsite: plan.repositories.length > 1 };
+}
 
-/** What was asked for; otherwise where a configuration that is there has the server. */
-function whereOf({ socket, address }: { socket?: string; address?: string }, known: Where | undefined): Where {
-  if (address !== undefined) return { host: address };
-  if (socket === undefined && known?.host !== undefined) return { host: known.host };
-  return { socket: resolve(socket ?? known?.socket ?? '/var/run/postgresql') };
+/** What the schema does not take is said before anything is there. The secrets come first: the configuration names them. */
+async function writeAll(plan: InitPlan, strategy: Strategy): Promise<void> {
+  const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+  const text = configText(plan, strategy, timeZone);
+  parseConfig(plan.configFile, text);
+  await writeSecretsOnce(dirname(plan.configFile), plan.secrets);
+  await writeConfigOnce(plan.configFile, text, plan.cluster);
 }
 
 /** From here on the file rules, also where it was there before and says something else than the options. */
@@ -103,16 +119,16 @@ async function openWithKeyAndRepository(plan: InitPlan, signal: AbortSignal): Pr
   const host = await openHost({ configFile: plan.configFile, host: plan.host, env: process.env, log: createLogger() });
   const config = host.config.clusters[plan.cluster];
   for (const key of [config?.key, config?.walKey]) {
-    if (key !== undefined) await ensureKeyFile(host.config.keys[key]?.file as string);
+    if (key !== undefined) await ensureKeyFile(host.config.keys[key]?.file as string, plan.cipher);
   }
   for (const name of config?.repositories ?? [])
     await initRepository(name, host.config.repositories[name]!, { signal });
   return openCluster(host, plan.cluster, { signal });
 }
 
-async function ensureKeyFile(path: string): Promise<void> {
+async function ensureKeyFile(path: string, cipher: KeyCipher): Promise<void> {
   try {
-    await generateKeyFile(path);
+    await generateKeyFile(path, cipher);
   } catch (error) {
     if (!hasCode(error, 'key-file-exists')) throw error;
   }

@@ -5,7 +5,12 @@ import { defaultStateDir } from '../../host/paths.ts';
 /** The config's section of the first repository, under the name that it gets there. */
 export type RepositorySection = { name: string; section: Record<string, unknown> };
 
-export type RepositoryOptions = { repository?: string; region?: string; endpoint?: string; pathStyle?: boolean };
+export type RepositoryOptions = {
+  repository?: string | undefined;
+  region?: string;
+  endpoint?: string;
+  pathStyle?: boolean;
+};
 
 /**
  * What `--repository` means: a folder, or `oss://bucket/prefix` and `s3://bucket/prefix` with the options that belong to them.

@@ -1,3 +1,4 @@
+import { table } from '../text.ts';
 import type { Setup } from './plan.ts';
 
 /** What init has done, and the numbered steps that are left to a person. */
@@ -9,14 +10,17 @@ export function renderSetup(setup: Setup): string {
     ...settings(setup),
     `Start everything:\n     pgproof up --config ${setup.configFile}`,
     `In another terminal:\n     pgproof heartbeat install ${setup.cluster} && pgproof check ${setup.cluster}\n     pgproof backup ${setup.cluster} && pgproof drill ${setup.cluster}`,
+    'Then let it run by itself:\n     pgproof schedules apply',
   ];
   return [
     `PostgreSQL ${setup.server}, era ${setup.era}`,
-    `configuration  ${setup.configFile}`,
-    `repository     ${setup.repository}`,
+    `configuration  ${setup.configFile}${setup.strategy === null ? '  (was there, and stays as it is)' : ''}`,
+    ...setup.repositories.map((location) => `repository     ${location}`),
     setup.keyFile === null
       ? 'key            none: NOT ENCRYPTED, NOT AUTHENTICATED'
       : `key            ${setup.keyFile}  (copy it to a place that is not this machine: without it no backup can be read)`,
+    ...(setup.strategy === null ? [] : [`strategy       ${setup.strategy.why}`, ...setup.strategy.notes.map(note)]),
+    ...oldSettings(setup),
     '',
     'Nothing was changed in the server. What is left to do:',
     '',
@@ -24,6 +28,21 @@ export function renderSetup(setup: Setup): string {
   ]
     .join('\n')
     .trimEnd();
+}
+
+const note = (sentence: string): string => `               ${sentence}`;
+
+/** All of them: what has no effect any more must not look as if it had. */
+function oldSettings({ oldSettings: settings }: Setup): string[] {
+  if (settings.length === 0) return [];
+  const marks = { configuration: 'taken over', file: 'taken over', comment: 'NOT TAKEN' } as const;
+  return [
+    '',
+    table(
+      ['OLD SETTING', '', 'NOW'],
+      settings.map(({ name, became, text }) => [name, marks[became], text]),
+    ),
+  ];
 }
 
 function sql({ roleSql, database }: Setup): string[] {
