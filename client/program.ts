@@ -11,6 +11,7 @@ import { initVerb } from './init/init.ts';
 import { keyVerb } from './key.ts';
 import { listVerb } from './list.ts';
 import { restoreVerb } from './restore.ts';
+import { serviceVerb } from './service.ts';
 import { showVerb } from './show.ts';
 import { upVerb } from './up.ts';
 import { verifyVerb } from './verify.ts';
@@ -34,6 +35,7 @@ export function createProgram(): Command {
     checkVerb,
     upVerb,
     workerVerb,
+    serviceVerb,
     backupVerb,
     copyVerb,
     listVerb,

@@ -1,8 +1,9 @@
 import { Command } from 'commander';
 import { type Answer, type Session, verb } from './session.ts';
+import { graceOf, graceOption } from './worker.ts';
 
 export const upVerb = (): Command =>
-  new Command('up')
+  graceOption(new Command('up'))
     .description(
       'everything on one machine: embedded Temporal, control worker, and the worker of this host; runs until it is stopped',
     )
@@ -17,6 +18,7 @@ async function up(session: Session): Promise<Answer> {
   const host = await session.host();
   await runUp({
     host,
+    graceSeconds: graceOf(session),
     signal: session.signal,
     env: process.env,
     onReady: ({ address, embedded }) => {

@@ -25,6 +25,7 @@ export const errorKinds = {
   'root-refused': { permanent: true, exit: 2 },
   'port-in-use': { permanent: true, exit: 2 },
   'install-refused': { permanent: true, exit: 2 },
+  'service-in-use': { permanent: true, exit: 2 },
 
   'key-file-missing': { permanent: true, exit: 2 },
   'key-file-open': { permanent: true, exit: 2 },

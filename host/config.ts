@@ -29,7 +29,7 @@ export async function findConfig(file: string | undefined): Promise<{ path: stri
 }
 
 /** @throws {PgproofError} `config-missing`, `config-invalid`, `password-plain`. */
-export async function loadConfig(file: string): Promise<Config> {
+export async function loadConfig(file: string | undefined): Promise<Config> {
   const { path, text } = await findConfig(file);
   return parseConfig(path, text);
 }
