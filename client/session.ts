@@ -1,8 +1,10 @@
 import { hostname, userInfo } from 'node:os';
 import type { Command } from 'commander';
+import type { Config } from '../core/config.ts';
 import { asPgproofError, PgproofError } from '../core/errors.ts';
 import type { Progress, Run } from '../core/run.ts';
 import { openCluster } from '../host/cluster.ts';
+import { findConfig, parseConfig } from '../host/config.ts';
 import { type Host, openHost } from '../host/host.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { createLogger } from './logger.ts';
@@ -21,6 +23,8 @@ export type Session = {
   /** A line on stderr. */
   say(line: string): void;
   host(): Promise<Host>;
+  /** The configuration alone, for verbs that any machine may run, a host of the fleet or not. */
+  config(): Promise<Config>;
   cluster(name: string): Promise<ProtectedCluster>;
   run: Run;
 };
@@ -81,6 +85,10 @@ function openSession(options: Record<string, unknown>, signal: AbortSignal): Ses
     requestedBy: `${userInfo().username}@${hostname()}`,
     say,
     host: () => (host ??= open()),
+    config: async () => {
+      const { path, text } = await findConfig(options.config as string | undefined);
+      return parseConfig(path, text);
+    },
     cluster: async (name) => openCluster(await session.host(), name),
     run: { signal, progress: progressOn(say) },
   };

@@ -109,6 +109,10 @@ export const errorKinds = {
   'drill-failed': { permanent: true, exit: 3 },
   'drill-inconclusive': { permanent: true, exit: 1 },
 
+  'schedule-unknown': { permanent: true, exit: 2 },
+  'schedules-differ': { permanent: true, exit: 3 },
+  'schedules-unconfirmed': { permanent: true, exit: 3 },
+
   'temporal-unreachable': { permanent: false, exit: 1 },
   'worker-absent': { permanent: false, exit: 1 },
   'worker-outdated': { permanent: true, exit: 1 },
