@@ -2,15 +2,15 @@ import type { PgproofError } from '../core/errors.ts';
 
 export type OnAlarm = (alarm: PgproofError) => void;
 
-const repeatAfterMs = 600_000;
-
-/** Lets an alarm through when it is new, and again every ten minutes while it lasts: an outage must not fill the log. */
+/** Lets an alarm through when it is new, and again now and then while it lasts: an outage must not fill the log. */
 export class Alarms {
   readonly #onAlarm: OnAlarm;
+  readonly #repeatAfterMs: number;
   #raised = new Map<string, number>();
 
-  constructor(onAlarm: OnAlarm) {
+  constructor(onAlarm: OnAlarm, repeatAfterMs = 600_000) {
     this.#onAlarm = onAlarm;
+    this.#repeatAfterMs = repeatAfterMs;
   }
 
   /** @param alarms all that is wrong now; what is missing from them has passed, and is news when it comes back. */
@@ -21,7 +21,7 @@ export class Alarms {
       if (alarm === null) continue;
       const key = `${alarm.code} ${alarm.message}`;
       const raisedAt = this.#raised.get(key);
-      const isDue = raisedAt === undefined || now - raisedAt >= repeatAfterMs;
+      const isDue = raisedAt === undefined || now - raisedAt >= this.#repeatAfterMs;
       lasting.set(key, isDue ? now : raisedAt);
       if (isDue) this.#onAlarm(alarm);
     }

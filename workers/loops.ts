@@ -5,11 +5,12 @@ import type { Host } from '../host/host.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { runHeartbeat } from '../wal/heartbeat.ts';
 import { runShipper } from '../wal/shipper.ts';
+import { keepWatch } from './watch.ts';
 
 export type Loops = { stop(): Promise<void> };
 
 /**
- * Starts, for each cluster of this host, the loops that must run whatever else happens: WAL shipping and heartbeats. A
+ * Starts, for each cluster of this host, the loops that must run whatever else happens: WAL shipping, heartbeats, the watch. A
  * cluster that cannot be opened is tried again for ever and does not hold up the others.
  * @throws {PgproofError} the first cluster's, when all of them are configured wrongly. A repository that is not there is
  * waited for: at boot its file system may come later than we do.
@@ -40,7 +41,7 @@ async function refuseHopeless(host: Host, names: readonly string[]): Promise<voi
 const isHopeless = (problem: PgproofError | undefined): boolean =>
   problem?.permanent === true && problem.code !== 'repository-missing';
 
-/** Both loops of a cluster, each begun again when it fails. */
+/** The loops of a cluster, each begun again when it fails. */
 async function keepCluster(host: Host, name: string, signal: AbortSignal): Promise<void> {
   const log = host.log.child({ cluster: name });
   const onAlarm = (alarm: PgproofError): void => log.error({ ...alarm.toDocument() }, `WAL alarm: ${alarm.message}`);
@@ -49,6 +50,7 @@ async function keepCluster(host: Host, name: string, signal: AbortSignal): Promi
   await Promise.all([
     keep('WAL shipping', (cluster) => runShipper(cluster, { signal, onAlarm })),
     keep('the heartbeat', (cluster) => runHeartbeat(cluster, { signal })),
+    keepLoop(() => keepWatch(host, name, signal), { what: 'the watch', log, signal }),
   ]);
 }
 

@@ -1,5 +1,5 @@
 /** DESIGN §2 as data. Above → below: a folder may import itself and what stands here for it. */
-const ENGINES = 'backup wal restore drill dump import copy verify check expire report notify'.split(' ');
+const ENGINES = 'backup wal restore drill dump import copy verify check expire report notify watch'.split(' ');
 const BASE = ['postgres', 'repository', 'storage', 'codec', 'core'];
 const SIDEWAYS: Record<string, string[]> = {
   backup: ['wal'],
@@ -7,7 +7,8 @@ const SIDEWAYS: Record<string, string[]> = {
   verify: ['restore', 'wal'],
   drill: ['restore', 'wal', 'dump'],
   copy: ['wal'],
-  check: ['wal'],
+  check: ['wal', 'watch'],
+  watch: ['wal'],
 };
 const BELOW_HOST = [...ENGINES, ...BASE];
 const BELOW_EDGE = ['host', ...BELOW_HOST];

@@ -1,0 +1,64 @@
+import { drillResult } from '../core/report.ts';
+import { writtenNames } from '../core/written.ts';
+import { inRepository, type ProtectedCluster } from '../postgres/cluster.ts';
+import { inspectServer } from '../postgres/server.ts';
+import { newestReport } from '../repository/reports.ts';
+import type { Repository } from '../repository/repository.ts';
+import { secondsBehind, type Written, writtenBy } from '../wal/behind.ts';
+import { type Head, readHead } from '../wal/head.ts';
+import { readHeartbeats } from '../wal/heartbeat-notes.ts';
+import type { Dated, Seen } from './judge.ts';
+
+type Options = { signal: AbortSignal };
+
+/**
+ * What a repository has of the current era.
+ * @param written where the server's WAL ends; null where this host cannot tell.
+ * @param options.proof whether drills are looked for.
+ */
+export async function lookAt(
+  cluster: ProtectedCluster,
+  repository: Repository,
+  written: Written | null,
+  { signal, proof }: Options & { proof: boolean },
+): Promise<Seen> {
+  const here = inRepository(cluster, repository);
+  const { era, backup, frontier } = await readHead(here, { signal });
+  return {
+    repository: repository.name,
+    written: writtenNames(cluster.config).includes(repository.name),
+    since: era.declaredAt,
+    backup: backup === null ? null : { id: backup.id, at: backup.stoppedAt },
+    proof: proof ? await newestProof(here, era, { signal }) : null,
+    behindSeconds: written === null ? null : await secondsBehind(cluster, frontier, written, written.at),
+  };
+}
+
+/**
+ * Where the server's WAL ends. One that does not answer writes none that anybody knows of: then the newest heartbeat counts, so
+ * that a server that is stopped is no alarm. Null on the host of a standby: the primary's host tells.
+ */
+export async function writtenUntilNow(cluster: ProtectedCluster, { signal }: Options): Promise<Written | null> {
+  try {
+    const server = await inspectServer(cluster.config.connection, { signal, ...patience });
+    return server.inRecovery ? null : writtenBy(server).all;
+  } catch (error) {
+    if (signal.aborted) throw error;
+    return (await readHeartbeats(cluster.paths.state)).at(-1) ?? null;
+  }
+}
+
+const patience = { connectTimeoutSeconds: 5, statementTimeoutSeconds: 5, applicationName: 'pgproof watch' };
+
+/** Only of this era: what was proven of the cluster before it proves nothing of what it is now. */
+async function newestProof(
+  { repository, name }: ProtectedCluster,
+  { declaredAt }: Head['era'],
+  options: Options,
+): Promise<Dated | null> {
+  const found = await newestReport(repository, name, 'drill', { since: declaredAt, ...options }, (report) => {
+    const parsed = drillResult.safeParse(report.result);
+    return report.status === 'SUCCESS' && parsed.success && parsed.data.verdict === 'passed';
+  });
+  return found === null ? null : { id: found.id, at: found.finishedAt };
+}

@@ -1,0 +1,117 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { abortReason } from '../core/abort.ts';
+import type { ClusterConfig } from '../core/config.ts';
+import { asPgproofError, PgproofError } from '../core/errors.ts';
+import { ageLimits } from '../core/objectives.ts';
+import type { ProtectedCluster } from '../postgres/cluster.ts';
+import { Alarms } from '../wal/alarms.ts';
+import { brokenBy } from './judge.ts';
+import { lookAt, writtenUntilNow } from './look.ts';
+
+/**
+ * What of a cluster breaks its objectives, as its repositories have it: the newest backup in each, the newest drill that
+ * passed, the WAL. Needs no Temporal. A repository that cannot be asked is among the answers.
+ * @returns each with a code, facts and a hint; empty when all is well.
+ * @throws {PgproofError} the signal's reason; nothing else.
+ */
+export async function brokenObjectives(
+  cluster: ProtectedCluster,
+  { signal, now = new Date() }: { signal: AbortSignal; now?: Date },
+): Promise<PgproofError[]> {
+  const limits = ageLimits(cluster.config, now);
+  const written = await writtenUntilNow(cluster, { signal });
+  const looks = await Promise.all(
+    cluster.repositories.map((repository) =>
+      lookAt(cluster, repository, written, { signal, proof: limits.proof !== null }).catch((error: unknown) => {
+        if (signal.aborted) throw error;
+        return unasked(repository.name, asPgproofError(error));
+      }),
+    ),
+  );
+  const seen = looks.flatMap((look) => (look instanceof PgproofError ? [] : [look]));
+  const { config, name, unavailable } = cluster;
+  return [
+    ...looks.flatMap((look) => (look instanceof PgproofError ? [look] : [])),
+    ...unavailable.map(({ name: repository, error }) => unasked(repository, error)),
+    ...brokenBy(name, seen, limits, config.objectives.rpo, now),
+  ];
+}
+
+function unasked(repository: string, { code, message, facts, hint }: PgproofError): PgproofError {
+  return new PgproofError(code, `repository '${repository}' cannot be asked what it holds: ${message}`, {
+    facts: { ...facts, repository },
+    ...(hint === null ? {} : { hint }),
+  });
+}
+
+type Open = (options: { signal: AbortSignal }) => Promise<ProtectedCluster>;
+
+export type WatchOptions = {
+  signal: AbortSignal;
+  /** Told of each broken objective when it breaks, and again daily while it is. */
+  onAlarm(alarm: PgproofError): void;
+  /** Told when it is kept again. */
+  onMended(alarm: PgproofError): void;
+};
+
+const repeatAfterMs = 86_400_000;
+
+/**
+ * Compares a cluster's repositories with its objectives until the signal aborts. It is for the day when nothing else runs:
+ * no Temporal, no schedules, nobody who looks.
+ * @param open anew for each look: keys and repositories change.
+ */
+export async function runWatch(
+  config: ClusterConfig,
+  open: Open,
+  { signal, onAlarm, onMended }: WatchOptions,
+): Promise<void> {
+  const alarms = new Alarms(onAlarm, repeatAfterMs);
+  let lasting: PgproofError[] = [];
+  // Not at once: what piled up while the host was down is about to be shipped.
+  while (await waited(pauseSeconds(config), signal)) {
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(longestLookSeconds * 1000)]);
+    const found = await look(open, limit);
+    if (signal.aborted) return;
+    const isWhole = found.every(isObjective);
+    // What could not be asked is not mended.
+    const unknown = isWhole ? [] : lasting.filter((old) => isObjective(old) && !found.some((one) => isSame(one, old)));
+    const now = [...found, ...unknown];
+    for (const old of lasting) if (!now.some((one) => isSame(one, old))) onMended(old);
+    alarms.raise(now);
+    lasting = now;
+  }
+}
+
+const longestPauseSeconds = 600;
+const longestLookSeconds = 300;
+
+/** As long as the shortest of the objectives, so that none is broken for long before somebody is told. */
+function pauseSeconds(config: ClusterConfig): number {
+  const { backup, proof } = ageLimits(config, new Date());
+  const ages = [backup, proof].flatMap((limit) => (limit === null ? [] : [limit.seconds]));
+  return Math.max(1, Math.min(longestPauseSeconds, config.objectives.rpo, ...ages));
+}
+
+async function look(open: Open, signal: AbortSignal): Promise<PgproofError[]> {
+  try {
+    return await brokenObjectives(await open({ signal }), { signal });
+  } catch (error) {
+    const { code, message, facts, hint } = asPgproofError(signal.aborted ? abortReason(signal) : error);
+    const more = hint === null ? {} : { hint };
+    return [new PgproofError(code, `the objectives cannot be held against anything: ${message}`, { facts, ...more })];
+  }
+}
+
+const isObjective = ({ code }: PgproofError): boolean => code === 'objective-broken';
+
+const isSame = (one: PgproofError, other: PgproofError): boolean =>
+  one.code === other.code &&
+  one.facts.objective === other.facts.objective &&
+  one.facts.repository === other.facts.repository;
+
+/** @returns false when it is over. */
+async function waited(seconds: number, signal: AbortSignal): Promise<boolean> {
+  await sleep(seconds * 1000, undefined, { signal }).catch(() => undefined);
+  return !signal.aborted;
+}
