@@ -5,6 +5,7 @@ import { inspectSession, type ServerFacts } from '../postgres/server.ts';
 import { attempt, type Finding, ok, problem } from './finding.ts';
 import { admissionFix } from './hba.ts';
 import { checkOsUser, checkReplication, checkSpace, checkTools } from './host.ts';
+import { checkObjectives } from './objectives.ts';
 import { checkEras, checkHeartbeat, checkKey } from './repository.ts';
 import { checkRights } from './rights.ts';
 import { checkRoundTrip } from './round-trip.ts';
@@ -28,8 +29,9 @@ export async function check(cluster: ProtectedCluster, { signal }: { signal: Abo
     }).catch((error: unknown) => [refusedByHba(error, cluster)]),
   );
   const shipping = await attempt('shipper', signal, () => checkShipping(cluster));
+  const objectives = await attempt('objectives', signal, () => checkObjectives(cluster, signal));
   const stores = await checkStores(cluster, { signal });
-  const findings = [checkKey(cluster), ...stores, ...server, ...shipping];
+  const findings = [checkKey(cluster), ...stores, ...server, ...shipping, ...objectives];
   return [...findings, await roundTrip(cluster, findings, signal)];
 }
 

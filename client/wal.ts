@@ -1,8 +1,10 @@
 import { Command } from 'commander';
 import { discardConflict, listConflicts } from '../wal/quarantine.ts';
 import { reportedWalSync } from '../wal/reported-sync.ts';
+import { problemOf } from '../wal/repository-status.ts';
 import { walStatus } from '../wal/status.ts';
 import { createRestorePoint, switchWal } from '../wal/switch.ts';
+import { brokenObjectives } from '../watch/watch.ts';
 import { operate, operationOptions } from './operation.ts';
 import { renderWalStatus } from './render-wal.ts';
 import { type Answer, type Session, verb } from './session.ts';
@@ -54,7 +56,11 @@ export const walVerb = (): Command =>
 
 async function status(session: Session, name: string): Promise<Answer> {
   const cluster = await session.cluster(name);
-  const state = await walStatus(cluster, { signal: session.signal });
+  const { signal } = session;
+  const status = await walStatus(cluster, { signal });
+  // What cannot be asked is among the status' own problems.
+  const broken = (await brokenObjectives(cluster, { signal })).filter(({ code }) => code === 'objective-broken');
+  const state = { ...status, problems: [...status.problems, ...broken.map(problemOf)] };
   return { json: state, text: renderWalStatus(name, state), exitCode: state.problems.length === 0 ? 0 : 3 };
 }
 
