@@ -19,7 +19,10 @@ import { command } from './command.ts';
  */
 export async function relink(root: string, finalDir: string, programs: string[]): Promise<void> {
   makeLinksRelative(root);
-  const libraries = globSync(join(root, 'usr/lib/*-linux-gnu*')).filter((dir) => statSync(dir).isDirectory());
+  const folders = ['usr/lib/*-linux-gnu*', 'usr/lib/systemd', 'usr/lib/*-linux-gnu*/systemd']; // systemd has libraries of its own
+  const libraries = folders
+    .flatMap((folder) => globSync(join(root, folder)))
+    .filter((dir) => statSync(dir).isDirectory());
   const rpath = libraries.map((dir) => join(finalDir, relative(root, dir))).join(':');
   const patchelf = await patchelfOf(root, libraries);
   for (const program of programs.flatMap((pattern) => globSync(join(root, pattern))).filter(isElf)) {
@@ -29,7 +32,11 @@ export async function relink(root: string, finalDir: string, programs: string[])
   }
   // A program's DT_RPATH serves the libraries it loads, too, except one with a DT_RUNPATH of its own (libLLVM): that
   // one would take the host's libraries.
-  const shared = ['usr/lib/*-linux-gnu*/*.so*', 'usr/lib/postgresql/*/lib/*.so'];
+  const shared = [
+    'usr/lib/*-linux-gnu*/*.so*',
+    'usr/lib/{.,*-linux-gnu*}/systemd/*.so*',
+    'usr/lib/postgresql/*/lib/*.so',
+  ];
   for (const library of shared.flatMap((pattern) => globSync(join(root, pattern))).filter(isElf)) {
     const own = (await patchelf('--print-rpath', library).catch(() => '')).trim();
     if (own !== '') await patchelf('--force-rpath', '--set-rpath', `${own}:${rpath}`, library);

@@ -9,10 +9,11 @@ import { fetchPackages } from './suite.ts';
 import { unpackTree } from './unpack.ts';
 
 /** Packages of programs that tests compare ours with. */
-export const TOOLS = ['zstd', 'openssl', 'age', 'busybox'] as const;
+export const TOOLS = ['zstd', 'openssl', 'age', 'busybox', 'systemd'] as const;
 
-/** Each package has a program of its own name; age has a second one, for its keys. */
-const programsIn = (name: string): string[] => (name === 'age' ? ['age', 'age-keygen'] : [name]);
+/** A package has a program of its own name, unless it says otherwise. */
+const otherPrograms: Record<string, string[]> = { age: ['age', 'age-keygen'], systemd: ['systemd-analyze'] };
+const programsIn = (name: string): string[] => otherPrograms[name] ?? [name];
 
 export function hasTool(name: string): boolean {
   return programsIn(name).every((program) => locateProgram(program) !== undefined);
