@@ -1,4 +1,4 @@
-import { createInterface, type Interface } from 'node:readline/promises';
+import { createInterface } from 'node:readline';
 import { InvalidArgumentError } from 'commander';
 import { durationSeconds, durationText } from '../../core/duration.ts';
 import { PgproofError } from '../../core/errors.ts';
@@ -8,7 +8,7 @@ import type { Needs } from '../../core/strategy.ts';
 
 type Asked = Pick<Needs, 'bytes' | 'rpo' | 'rto'>;
 
-/** Where questions go, and answers come from; a person who does not answer is no reason to wait for ever. */
+/** Where questions go, and answers come from. Aborting closes it. */
 export type Terminal = { input: NodeJS.ReadableStream; output: NodeJS.WritableStream; signal: AbortSignal };
 
 /** What is taken where nobody says anything else. */
@@ -36,10 +36,11 @@ export async function completeNeeds(
 ): Promise<Asked> {
   const usual: Asked = { bytes: measured, rpo: usualRpo, rto: null };
   if (terminal === null || Object.keys(given).length === 3) return { ...usual, ...given };
-  const lines = createInterface({ input: terminal.input, output: terminal.output });
+  const lines = createInterface(terminal);
+  const answers = lines[Symbol.asyncIterator](); // keeps what is typed ahead
   try {
     const ask = <Value>(question: string, read: (text: string) => Value | undefined, allowed: string) =>
-      askUntil(lines, terminal, { question, read, allowed });
+      askUntil(terminal, answers, { question, read, allowed });
     return {
       bytes:
         given.bytes ??
@@ -71,28 +72,17 @@ export async function completeNeeds(
 type Question<Value> = { question: string; read(text: string): Value | undefined; allowed: string };
 
 async function askUntil<Value>(
-  lines: Interface,
-  terminal: Terminal,
+  { output }: Terminal,
+  answers: AsyncIterator<string>,
   { question, read, allowed }: Question<Value>,
 ): Promise<Value> {
   for (;;) {
-    const answer = (await answerTo(lines, terminal, question)).trim();
-    const value = read(answer);
+    output.write(question);
+    const { value: line, done } = await answers.next();
+    if (done) throw new PgproofError('cancelled', 'the questions were not answered; nothing was touched');
+    const value = read(line.trim());
     if (value !== undefined) return value;
-    terminal.output.write(`'${answer}' is not ${allowed}.\n`);
-  }
-}
-
-/** A closed terminal would leave the question open for ever, and the process would end without a word. */
-async function answerTo(lines: Interface, { signal }: Terminal, question: string): Promise<string> {
-  const closed = Promise.withResolvers<never>();
-  const close = (): void =>
-    closed.reject(new PgproofError('cancelled', 'the questions were not answered; nothing was touched'));
-  lines.once('close', close);
-  try {
-    return await Promise.race([lines.question(question, { signal }), closed.promise]);
-  } finally {
-    lines.off('close', close);
+    output.write(`'${line.trim()}' is not ${allowed}.\n`);
   }
 }
 

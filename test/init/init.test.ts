@@ -1,0 +1,120 @@
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Setup } from '../../client/init/plan.ts';
+import { loadConfig } from '../../host/config.ts';
+import { type Failed, pgproof } from '../client/cli.ts';
+import { alternate, type Cluster, startCluster } from '../support/postgres.ts';
+import { tempDir } from '../support/temp.ts';
+
+const secret = 'p#ss = w$rd';
+let server: Cluster;
+
+beforeAll(async () => {
+  server = await startCluster({ major: alternate(0)[0] as string });
+  await server.sql(`CREATE ROLE scripts SUPERUSER LOGIN PASSWORD '${secret}'`);
+  const hba = join(server.dataDir, 'pg_hba.conf');
+  writeFileSync(hba, `local all scripts scram-sha-256\n${readFileSync(hba, 'utf8')}`);
+  await server.sql('SELECT pg_reload_conf()');
+});
+afterAll(() => server?.dispose());
+
+const init = (folder: string, ...args: string[]) =>
+  pgproof(['init', 'shop', '--host', 'db-7', ...args], { cwd: folder, env: { XDG_STATE_HOME: folder } });
+const here = () => ['--socket', server.socketDir];
+
+test('init writes the strategy for the size, RPO and RTO it is told, and says which and why', async () => {
+  const folder = tempDir();
+  const { code, json } = await init(folder, ...here(), '--size', '2TB', '--rpo', '1m', '--rto', '1d');
+  expect(code).toBe(0);
+  expect(json).toMatchObject({ strategy: { name: 'large', why: expect.stringContaining('2.0 TB, RPO 1m, RTO 1d') } });
+  const { shop } = (await loadConfig(join(folder, 'pgproof.yaml'))).clusters;
+  expect(shop?.objectives).toMatchObject({ rpo: 60, rto: 86_400 });
+  const again = await init(folder, '--size', '1GB');
+  expect(again.json).toEqual({ ...(json as Setup), strategy: null });
+});
+
+test('without a word the size is the server’s own', async () => {
+  const { json } = await init(tempDir(), ...here());
+  expect((json as Setup).strategy).toMatchObject({
+    name: 'middle',
+    why: expect.stringMatching(/for \d+(\.\d)? MB, RPO 5m, RTO not/),
+  });
+});
+
+test('on a terminal init asks for what the flags do not say', async () => {
+  const folder = tempDir();
+  const node = join(import.meta.dirname, '../../node_modules/.bin/node');
+  const main = join(import.meta.dirname, '../../client/main.ts');
+  const typed = `${node} ${main} init shop --host db-7 --socket ${server.socketDir} --rto 2h`;
+  const { stdout } = await execa('script', ['-qec', typed, '/dev/null'], {
+    cwd: folder,
+    env: { XDG_STATE_HOME: folder },
+    input: '50GB\n1x\n1d\n',
+    timeout: 60_000,
+  });
+  expect(stdout).toContain("'1x' is not a duration");
+  expect(stdout).toContain('strategy       small, for 50.0 GB, RPO 1d, RTO 2h');
+});
+
+test('--from-env takes over the settings of the old scripts, with its secrets in files that only their owner can read', async () => {
+  const folder = tempDir();
+  const env = join(folder, 'old.env');
+  const lines = [
+    `PG_HOST=${server.socketDir}`,
+    'PG_USER=scripts',
+    `PGPASSWORD="${secret}"`,
+    'PG_DATABASE=shop',
+    'BACKUP_MODE=local',
+    `BACKUP_BASE_DIR=${join(folder, 'backups')}`,
+    'BACKUP_ENCRYPTION_ALGORITHM=aes-256-cbc',
+    'BACKUP_ENCRYPTION_PASSWORD=the-old-one',
+    'RETENTION_DAYS=30',
+    'FEISHU_WEBHOOK=https://hook/the-old-token',
+  ];
+  writeFileSync(env, lines.join('\n'));
+  const { code, json, stderr } = await init(folder, '--from-env', env);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect((json as Setup).oldSettings.map(({ name }) => name)).toEqual(lines.map((line) => line.split('=')[0]));
+  for (const name of ['shop.password', 'shop.old-encryption-password', 'shop.key'])
+    expect(statSync(join(folder, name)).mode & 0o777, name).toBe(0o600);
+  expect(JSON.parse(readFileSync(join(folder, 'shop.key'), 'utf8')).keySets[0].cipher).toBe('aes-256-cbc');
+  expect(readdirSync(join(folder, 'backups/pgproof/shop'))).toContain('eras');
+  const shown = `${JSON.stringify(json)}${readFileSync(join(folder, 'pgproof.yaml'), 'utf8')}`;
+  for (const hidden of [secret, 'the-old-one', 'the-old-token']) expect(shown).not.toContain(hidden);
+  // The configuration is enough: the role logs in with the file it names.
+  const checked = await pgproof(['check', 'shop', '--host', 'db-7'], { cwd: folder, env: { XDG_STATE_HOME: folder } });
+  expect((checked.json as { findings: { name: string; status: string }[] }).findings).toContainEqual(
+    expect.objectContaining({ name: 'server', status: 'ok' }),
+  );
+
+  const twice = await init(folder, '--from-env', env);
+  expect(twice).toMatchObject({ code: 2, json: { error: { code: 'config-exists' } } });
+  expect((await init(folder)).code).toBe(0);
+});
+
+test('a server that does not answer, another secret under the name and a bad flag leave nothing behind', async () => {
+  const folder = tempDir();
+  const env = join(folder, 'old.env');
+  writeFileSync(env, `PG_HOST=${folder}\nPG_USER=scripts\nPGPASSWORD=x\n`);
+  expect(await init(folder, '--from-env', env)).toMatchObject({
+    code: 1,
+    json: { error: { code: 'server-unreachable' } },
+  });
+  expect(readdirSync(folder)).toEqual(['old.env']);
+
+  writeFileSync(env, `PG_HOST=${server.socketDir}\nPG_USER=scripts\nPGPASSWORD="${secret}"\n`);
+  writeFileSync(join(folder, 'shop.password'), 'another\n', { mode: 0o600 });
+  const refused = await init(folder, '--from-env', env);
+  expect(refused).toMatchObject({ code: 2, json: { error: { code: 'config-exists' } } });
+  expect((refused.json as Failed).error.message).toContain('shop.password');
+  expect(existsSync(join(folder, 'pgproof.yaml'))).toBe(false);
+
+  for (const [flag, value] of [
+    ['--size', 'huge'],
+    ['--rpo', '0s'],
+    ['--rto', '2'],
+  ] as const)
+    expect(await init(tempDir(), flag, value)).toMatchObject({ code: 2, json: { error: { code: 'usage' } } });
+});

@@ -1,0 +1,106 @@
+import { describe, expect, test } from 'vitest';
+import { configText } from '../../client/init/config.ts';
+import type { InitPlan } from '../../client/init/plan.ts';
+import { chooseStrategy, type Needs } from '../../core/strategy.ts';
+import { parseConfig } from '../../host/config.ts';
+
+const [day, hour] = [86_400, 3600];
+const needs = (more: Partial<Needs> = {}): Needs => ({ bytes: 200e9, rpo: 300, rto: null, offsite: false, ...more });
+
+const plan = (more: Partial<InitPlan> = {}): InitPlan => ({
+  cluster: 'shop',
+  host: 'db-7',
+  configFile: '/etc/pgproof/pgproof.yaml',
+  isThere: false,
+  look: { socket: '/run/postgresql', port: 5432, user: 'postgres', database: 'postgres' },
+  password: null,
+  connection: { socket: '/run/postgresql', port: 5432, user: 'pgproof', database: 'postgres' },
+  repositories: [{ name: 'local', section: { type: 'file', path: '/backups' } }],
+  keyFile: '/etc/pgproof/shop.key',
+  cipher: 'aes-256-gcm',
+  needs: {},
+  secrets: [],
+  old: null,
+  ...more,
+});
+
+const local = plan().repositories[0];
+const both: Partial<InitPlan> = {
+  repositories: [local, { name: 'away', section: { type: 'file', path: '/mnt/away' } }],
+};
+
+describe('a strategy', () => {
+  test.each([
+    ['small', { bytes: 20e9, rpo: day }],
+    ['middle', { bytes: 20e9, rpo: hour }],
+    ['middle', { bytes: 200e9, rpo: day }],
+    ['middle', { bytes: 1000e9 }],
+    ['large', { bytes: 5e12 }],
+    ['large', { bytes: 5e12, rpo: day }],
+  ])('is %s for %j', (name, more) => {
+    expect(chooseStrategy(needs(more)).name).toBe(name);
+  });
+
+  test('keeps every promise of its name: a backup a day for 7 days and WAL for 30, or a week of WAL to replay', () => {
+    const middle = chooseStrategy(needs());
+    expect(middle.retention.value).toEqual({ window: '7d', wal: '30d' });
+    expect(middle.schedules.base?.value).toMatchObject({ run: 'backup', calendar: { at: '02:00' } });
+    const large = chooseStrategy(needs({ bytes: 5e12 }));
+    expect(large.schedules.base?.value.calendar).toEqual({ at: '02:00', weekdays: 'sunday' });
+    expect(large.retention.value).toEqual({ window: '7d', wal: '14d' });
+  });
+
+  test('of a large cluster takes a backup a day where a week of replay would break the RTO', () => {
+    const hurried = chooseStrategy(needs({ bytes: 5e12, rto: 4 * hour }));
+    expect(hurried.schedules.base?.value.calendar).toEqual({ at: '02:00' });
+    expect(hurried.notes[0]).toContain('takes about 13 h 53 min at 100 MB a second, and the RTO is 4h');
+  });
+
+  test('copies where there is a second repository, and says that one is missing where there is none', () => {
+    expect(chooseStrategy(needs({ offsite: true })).schedules.offsite?.value.run).toBe('copy');
+    expect(chooseStrategy(needs()).schedules).not.toHaveProperty('offsite');
+    expect(chooseStrategy(needs()).notes.at(-1)).toContain('There is one repository');
+  });
+});
+
+describe('the configuration', () => {
+  const sizes = [1e6, 20e9, 100e9, 101e9, 1000e9, 1001e9, 40e12];
+  const cases = sizes.flatMap((bytes) =>
+    [1, 30, 300, 90_000, 7 * day].flatMap((rpo) =>
+      [null, 60, 4 * hour, 2 * day].flatMap((rto) =>
+        [true, false].map((offsite) => needs({ bytes, rpo, rto, offsite })),
+      ),
+    ),
+  );
+
+  test(`of every strategy is read back as it was meant (${cases.length} cases)`, () => {
+    for (const each of cases) {
+      const text = configText(plan(each.offsite ? both : {}), chooseStrategy(each), 'Asia/Shanghai');
+      const { timezone, clusters } = parseConfig('/pgproof.yaml', text);
+      expect(timezone).toBe('Asia/Shanghai');
+      expect(clusters.shop?.objectives).toMatchObject({
+        rpo: each.rpo,
+        ...(each.rto === null ? {} : { rto: each.rto }),
+      });
+      const runs = Object.values(clusters.shop?.schedules ?? {}).map(({ run }) => run);
+      expect(runs).toEqual(['backup', 'walSync', ...(each.offsite ? ['copy'] : []), 'expire', 'verify', 'drill']);
+    }
+  });
+
+  test('says of each section what it is for', () => {
+    const text = configText(plan(), chooseStrategy(needs()), 'UTC');
+    expect(text).toContain('# The strategy is middle, for 200 GB, RPO 5m, RTO not given');
+    for (const section of [
+      'timezone',
+      'objectives',
+      'retention',
+      'schedules',
+      'base',
+      'wal',
+      'expire',
+      'verify',
+      'drill',
+    ])
+      expect(text, section).toMatch(new RegExp(`# .+\\n\\s*${section}:`));
+  });
+});
