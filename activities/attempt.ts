@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { asPgproofError, hasCode, PgproofError } from '../core/errors.ts';
+import { asPgproofError, PgproofError } from '../core/errors.ts';
 import type { Operation } from '../core/request.ts';
 import type { Run } from '../core/run.ts';
 import { openCluster } from '../host/cluster.ts';
@@ -18,6 +18,12 @@ export const asked = z.object({
 });
 export type Asked = z.output<typeof asked>;
 
+/** Which failures leave no report: of these the workflow tells, when it gives up. */
+type Quiet = (error: PgproofError) => boolean;
+
+/** Nothing was begun: the workflow waits for the cluster. */
+const isBusy: Quiet = ({ code }) => code === 'cluster-busy';
+
 type Step<Result> = (cluster: ProtectedCluster, run: Run, order: ReportOrder) => Promise<Result>;
 
 /**
@@ -30,15 +36,16 @@ export async function attempt<Result>(
   { cluster: name, reason, requestedBy, startedAt }: Asked,
   { signal, progress, workflowId, runId }: EdgeRun,
   step: Step<Result>,
+  isQuiet: Quiet = isBusy,
 ): Promise<Result> {
   const cluster = await openCluster(host, name, { signal });
   const order: ReportOrder = { operation, workflow: { workflowId, runId }, requestedBy, reason, startedAt };
   try {
     return await step(cluster, { signal, progress }, order);
-  } catch (error) {
-    // Nothing was begun: the workflow waits for the cluster, and reports when it gives up.
-    if (hasCode(error, 'cluster-busy')) throw error;
-    throw await withReport(cluster, order, asPgproofError(signal.aborted ? signal.reason : error));
+  } catch (thrown) {
+    const error = asPgproofError(signal.aborted ? signal.reason : thrown);
+    if (!signal.aborted && isQuiet(error)) throw error;
+    throw await withReport(cluster, order, error);
   }
 }
 

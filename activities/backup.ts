@@ -3,12 +3,17 @@ import { awaitWal, commit, copyBase, findCommitted, placesOf, preflight } from '
 import { expectedBytes } from '../backup/expected.ts';
 import { runIdPattern } from '../core/ids.ts';
 import type { FiledReport } from '../core/report.ts';
+import { clusterConfig } from '../host/cluster.ts';
 import type { Host } from '../host/host.ts';
 import { backupOutcome } from '../report/backup.ts';
 import { finishReport } from '../report/file.ts';
 import { startReport } from '../report/report.ts';
+import { switchWal } from '../wal/switch.ts';
 import { asked, attempt } from './attempt.ts';
 import { atEdge } from './edge.ts';
+
+/** How long one attempt waits for WAL. */
+const waitSeconds = 60;
 
 const askedFor = asked.extend({ id: z.string().regex(runIdPattern) });
 
@@ -28,22 +33,38 @@ export function backupSteps(host: Host) {
         return { id };
       }),
     ),
+    /** For a while only, and then again: what waits shall not keep the host's slot from what could work. */
     awaitWal: atEdge(askedFor, (input, run) =>
-      attempt(host, 'backup', input, run, async (cluster, inner) => {
-        await awaitWal(cluster, input.id, inner);
-      }),
+      attempt(
+        host,
+        'backup',
+        input,
+        run,
+        async (cluster, inner) => {
+          await awaitWal(cluster, input.id, inner, { patienceSeconds: waitSeconds });
+        },
+        ({ permanent }) => !permanent,
+      ),
     ),
+    /** On the primary's host, for a backup that was taken from a standby: PostgreSQL does the same where it can. */
+    endSegment: atEdge(z.object({ cluster: z.string() }), async ({ cluster }, { signal }): Promise<void> => {
+      await switchWal({ config: clusterConfig(host, cluster) }, { signal });
+    }),
     commitBackup: atEdge(askedFor, (input, run) =>
       attempt(host, 'backup', input, run, async (cluster, inner) => {
         await commit(cluster, input.id, inner);
       }),
     ),
     /** The backup's own record says what it came to: this step may be repeated. */
-    reportBackup: atEdge(askedFor, (input, run) =>
+    reportBackup: atEdge(askedFor.extend({ notes: z.array(z.string()).default([]) }), (input, run) =>
       attempt(host, 'backup', input, run, async (cluster, _, order): Promise<FiledReport> => {
         const record = await findCommitted(cluster, input.id);
         const started = startReport(order);
-        return finishReport(cluster, started, backupOutcome(record, started, await placesOf(cluster, record)));
+        return finishReport(
+          cluster,
+          started,
+          backupOutcome(record, started, await placesOf(cluster, record), input.notes),
+        );
       }),
     ),
   };

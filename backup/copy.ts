@@ -11,6 +11,7 @@ import { currentEra } from '../repository/eras.ts';
 import { sealingFor } from '../repository/keys.ts';
 import { partKey } from '../repository/layout.ts';
 import type { Repository } from '../repository/repository.ts';
+import { mayReap, noteBegun } from './begun.ts';
 import type { CopiedBase, CopyJob } from './copied.ts';
 import { expectedBytes } from './expected.ts';
 import { livePendings, savePending } from './pending.ts';
@@ -67,6 +68,7 @@ async function copyAlone(
   options: CopyOptions,
 ): Promise<{ id: string }> {
   await clearLeftovers(cluster, fit, run);
+  await noteBegun(cluster, id);
   const job = await planCopy(cluster, id, fit, run, options);
   const copied = await copyWatched(job, run, options);
   const after = await inspectServer(cluster.config.connection, { signal: run.signal });
@@ -81,9 +83,11 @@ async function clearLeftovers(cluster: ProtectedCluster, { era, copies }: Fit, r
   await endStrayCopies(cluster, run.signal);
   await removeStagingLeftovers(cluster);
   const except = await livePendings(cluster);
+  const mine = await mayReap(cluster);
   await copies.each(run.signal, (repository) =>
     reapLeftovers(repository, cluster.name, era.era, {
       except,
+      mayReap: mine,
       ...others(cluster, repository),
       signal: run.signal,
     }),
@@ -166,11 +170,18 @@ async function withdraw(cluster: ProtectedCluster, holder: LockHolder, reason: P
 async function clearEra(cluster: ProtectedCluster, own: string, signal: AbortSignal): Promise<void> {
   await endStrayCopies(cluster, signal);
   const except = await livePendings(cluster);
+  const mine = await mayReap(cluster);
   const cleaned = await Promise.allSettled(
     cluster.written.map(async (repository) => {
       const era = await currentEra(repository, cluster.name, { signal });
       if (era === undefined) return;
-      await reapLeftovers(repository, cluster.name, era.era, { except, own, ...others(cluster, repository), signal });
+      await reapLeftovers(repository, cluster.name, era.era, {
+        except,
+        own,
+        mayReap: mine,
+        ...others(cluster, repository),
+        signal,
+      });
     }),
   );
   for (const outcome of cleaned) if (outcome.status === 'rejected') throw outcome.reason;

@@ -8,6 +8,7 @@ import { findTools, type Tools } from '../postgres/tools.ts';
 import { currentEra } from '../repository/eras.ts';
 import type { EraRecord } from '../repository/record.ts';
 import { listHistories } from '../repository/wal.ts';
+import { handOverHint, isNamedLeader } from '../wal/leader.ts';
 import { type Copies, copiesToBe } from './copies.ts';
 
 /** What a backup of this server needs to know, all of it found fit; `copies`: where it may go. */
@@ -53,19 +54,21 @@ async function inspectRole(client: SqlClient): Promise<ServerFacts> {
   return inspectSession(client);
 }
 
+/** Where the config knows of no other host, nobody would archive the WAL that a standby's backup needs. */
 function refuseStandby(cluster: ProtectedCluster, server: ServerFacts): void {
-  if (!server.inRecovery) return;
+  if (!server.inRecovery || cluster.config.host.length > 1) return;
   throw new PgproofError('server-in-recovery', `the server of '${cluster.name}' is a standby`, {
     facts: { cluster: cluster.name },
-    hint: 'Let connection point at the primary: a standby does not archive the WAL that its backup needs.',
+    hint: `Let connection point at the primary. Where the cluster has standbys that pgproof runs on, name all hosts: clusters.${cluster.name}.host.`,
   });
 }
 
-function refuseSettings({ settings }: ServerFacts): void {
+/** A standby's WAL is archived by its primary, so whether it archives itself does not matter. */
+function refuseSettings({ settings, inRecovery }: ServerFacts): void {
   const wrong = [
     settings.wal_level === 'minimal' && 'wal_level is minimal; set it to replica',
-    settings.archive_mode === 'off' && 'archive_mode is off; set it to on',
-    !settings.archive_command && !settings.archive_library && 'archive_command is empty',
+    !inRecovery && settings.archive_mode === 'off' && 'archive_mode is off; set it to on',
+    !inRecovery && !settings.archive_command && !settings.archive_library && 'archive_command is empty',
     settings.max_wal_senders === '0' && 'max_wal_senders is 0; set it to 10',
   ].filter((reason) => reason !== false);
   if (wrong.length === 0) return;
@@ -108,21 +111,40 @@ function refuseDifferentEras({ name }: ProtectedCluster, eras: readonly EraRecor
   });
 }
 
-/** Recovery on a timeline above 1 demands its history file: without it the backup could not be restored. */
+/**
+ * Recovery on a timeline above 1 demands its history file: without it the backup could not be restored. And nothing that a
+ * server writes on a timeline that was left behind ever enters the archive. A standby knows its timeline only since its last
+ * restartpoint; what was copied from it tells.
+ */
 async function refuseUnknownTimeline(
-  { repository, walKeys, name }: ProtectedCluster,
+  cluster: ProtectedCluster,
   { era }: EraRecord,
-  { timeline }: ServerFacts,
+  server: ServerFacts,
 ): Promise<void> {
-  if (timeline === 1) return;
-  const histories = await listHistories(repository, walKeys, name, era);
-  if (histories.has(timeline)) return;
+  const { timeline, inRecovery } = server;
+  const histories = await listHistories(cluster.repository, cluster.walKeys, cluster.name, era);
+  const newest = Math.max(1, ...histories.keys());
+  if (timeline !== 1 && !histories.has(timeline)) throw notAdopted(cluster, timeline);
+  if (inRecovery || timeline >= newest) return;
   throw new PgproofError(
     'timeline-not-adopted',
-    `timeline ${timeline} of '${name}' has no history file in the repository`,
+    `the server of '${cluster.name}' on ${cluster.host} is on timeline ${timeline}, and timeline ${newest} was adopted already`,
     {
-      facts: { cluster: name, timeline },
-      hint: 'The shipper adopts a timeline from the configured primary; see: pgproof wal status.',
+      facts: { cluster: cluster.name, host: cluster.host, timeline, adopted: newest },
+      hint: 'It is an old primary: stop it, and make it a standby of the new one (pg_rewind).',
+    },
+  );
+}
+
+function notAdopted(cluster: ProtectedCluster, timeline: number): PgproofError {
+  return new PgproofError(
+    'timeline-not-adopted',
+    `timeline ${timeline} of '${cluster.name}' has no history file in the repository`,
+    {
+      facts: { cluster: cluster.name, host: cluster.host, timeline },
+      hint: isNamedLeader(cluster)
+        ? 'The shipper adopts a timeline from the configured primary; see: pgproof wal status.'
+        : handOverHint(cluster),
     },
   );
 }

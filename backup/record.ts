@@ -52,7 +52,10 @@ export async function pendingOf(
     keyId: cluster.keys.current?.id ?? null,
     platform: server.platform,
     verified: { files, bytes, against: 'backup_manifest', how: 'streaming' },
-    notes: await missingFromBackup(server),
+    notes: [
+      ...(server.inRecovery ? [`taken from the standby on ${cluster.host}`] : []),
+      ...(await missingFromBackup(server)),
+    ],
   };
 }
 

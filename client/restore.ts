@@ -50,11 +50,12 @@ async function plan(session: Session, name: string): Promise<Answer> {
   return { json: made, text: renderPlan(made) };
 }
 
-function start(session: Session, cluster: string, planId: string): Promise<Answer> {
+async function start(session: Session, cluster: string, planId: string): Promise<Answer> {
+  const { name: host } = await session.host(); // the plan lies here, and the cluster may have other hosts
   return operate(session, {
     operation: 'restore',
     cluster,
-    more: { plan: planId },
+    more: { plan: planId, host },
     typed: `pgproof restore start ${cluster} ${planId}`,
     offline: (opened, asked) =>
       reported(opened, { operation: 'restore', workflow: null, ...asked }, async () => ({

@@ -125,6 +125,8 @@ export const backupResult = z.object({
   repositories: z.array(z.string()).default([]),
   /** Repositories that it was meant to get into, too, and why it did not. */
   dropped: z.array(z.object({ repository: z.string(), code: z.string(), message: z.string() })).default([]),
+  /** What a person should know: what is not in it, and which server it was taken from. */
+  notes: z.array(z.string()).default([]),
 });
 export type BackupResult = z.infer<typeof backupResult>;
 

@@ -3,11 +3,12 @@ import { backupKey } from '../repository/layout.ts';
 import type { BackupRecord } from '../repository/record.ts';
 import type { Outcome, StartedReport } from './report.ts';
 
-/** What a committed backup has to tell. @param places where it is, and where it is not. */
+/** What a committed backup has to tell. @param places where it is, and where it is not. @param notes of the run, beside the record's own. */
 export function backupOutcome(
   record: BackupRecord,
   { startedAt }: Pick<StartedReport, 'startedAt'>,
   { repositories, dropped }: Pick<BackupResult, 'repositories' | 'dropped'> = { repositories: [], dropped: [] },
+  notes: readonly string[] = [],
 ): Outcome {
   const objects = [record.manifest, ...record.tablespaces.flatMap(({ parts }) => parts)];
   const sum = (of: 'plainBytes' | 'storedBytes') => objects.reduce((bytes, object) => bytes + object[of], 0);
@@ -27,6 +28,7 @@ export function backupOutcome(
     verifiedFiles: record.verified.files,
     repositories,
     dropped,
+    notes: [...(record.notes ?? []), ...notes],
   };
   const keys = [backupKey(record.cluster, record.era, record.id)];
   return {

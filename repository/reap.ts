@@ -16,6 +16,7 @@ import type { Repository } from './repository.ts';
  * @param options.elsewhere the cluster's other repositories: what exists there is about to be copied here, or was interrupted in it.
  * @param options.isOneAway whether another one could not be opened: it may have anything.
  * @param options.own the id of an attempt that failed: nobody else can have it, so nobody is asked.
+ * @param options.mayReap which ids are this caller's to judge at all.
  * @returns the ids whose parts are gone.
  */
 export async function reapLeftovers(
@@ -27,19 +28,21 @@ export async function reapLeftovers(
     elsewhere = [],
     isOneAway = false,
     own,
+    mayReap = () => true,
     ...options
   }: StoreOptions & {
     except: readonly string[];
     elsewhere?: readonly Repository[];
     isOneAway?: boolean;
     own?: string;
+    mayReap?: (id: string) => boolean;
   },
 ): Promise<string[]> {
   const states = await commitStates(repository, cluster, era, options);
   const withParts = await idsWithParts(repository, cluster, era, options);
   const reaped: string[] = [];
   for (const id of withParts) {
-    if (except.includes(id) || states.get(id)?.committed) continue;
+    if (except.includes(id) || states.get(id)?.committed || !mayReap(id)) continue;
     if (id !== own && (isOneAway || (await mayExistElsewhere(elsewhere, cluster, era, id, options)))) continue;
     if (!(await giveUp(repository, cluster, era, id, options))) continue;
     await removeParts(repository, cluster, era, id, options);

@@ -44,16 +44,20 @@ export async function installHeartbeat(
 }
 
 /**
- * Writes one heartbeat and notes it in this host's state.
+ * Writes one heartbeat and notes it in this host's state. The standby of a cluster that spans hosts takes none: its host
+ * notes the newest that has reached it, so that it can measure, too, and knows them when it leads.
  * @throws {PgproofError} `heartbeat-missing` before `heartbeat install`; `server-in-recovery`, `server-unreachable`, `timeout`.
  */
 export async function beat(
   { config, paths }: Pick<ProtectedCluster, 'config' | 'paths'>,
   options: Options = {},
 ): Promise<Heartbeat> {
-  const written = await withClient(config.connection, writeRow, { ...patience, ...options });
-  await addHeartbeat(paths.state, written);
-  return written;
+  const spansHosts = config.host.length > 1;
+  const take = async (client: SqlClient) =>
+    spansHosts && (await isStandby(client)) ? readRow(client) : writeRow(client);
+  const noted = await withClient(config.connection, take, { ...patience, ...options });
+  await addHeartbeat(paths.state, noted);
+  return noted;
 }
 
 /**
@@ -94,6 +98,33 @@ export async function newestArchivedHeartbeat(
 }
 
 const timelineNow = `('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int`;
+
+async function isStandby(client: SqlClient): Promise<boolean> {
+  const { standby } = await queryOne(
+    client,
+    'SELECT pg_is_in_recovery() AS standby',
+    [],
+    z.object({ standby: z.boolean() }),
+  );
+  return standby;
+}
+
+/** The row is seen once its commit record was replayed, so that lies before where replay is afterwards. */
+async function readRow(client: SqlClient): Promise<Heartbeat> {
+  try {
+    const { lsn, ...row } = await queryOne(
+      client,
+      `SELECT sequence, timeline, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at,
+              pg_last_wal_replay_lsn()::text AS lsn
+         FROM ${heartbeatTable}`,
+      [],
+      z.object({ sequence: z.coerce.number(), at: z.string(), timeline: z.number().int(), lsn: z.string() }),
+    );
+    return { ...row, lsn: parseLsn(lsn) };
+  } catch (error) {
+    throw explained(error);
+  }
+}
 
 /** Committed locally only: a synchronous standby that is away must not stop the measuring of what would be lost. */
 async function writeRow(client: SqlClient): Promise<Heartbeat> {

@@ -184,7 +184,9 @@ function notAdopted(file: string, leader: Leader | undefined, { problem }: Known
     facts: { file, timeline, leaderTimeline: leader?.timeline ?? null },
     hint:
       leader === undefined
-        ? 'It stays in the spool until the server that the configuration names answers as the primary of this cluster.'
+        ? problem?.code === 'timeline-not-adopted'
+          ? (problem.hint ?? undefined)
+          : 'It stays in the spool until the server that the configuration names answers as the primary of this cluster.'
         : 'A restored or promoted copy archives into this spool: correct its archive_command. After a failover let clusters.<name>.connection name the new primary.',
   });
 }

@@ -19,6 +19,29 @@ type Options = { signal?: AbortSignal };
 /** A server that hangs must not hold up the WAL that needs no answer from it. */
 const patience = { connectTimeoutSeconds: 5, statementTimeoutSeconds: 5 };
 
+type Named = Pick<ProtectedCluster, 'name' | 'host' | 'config'>;
+
+/** Of a cluster that spans hosts the config names the leader's first: a standby that was promoted leads once a person says so. */
+export const isNamedLeader = ({ host, config }: Named): boolean => config.host[0] === host;
+
+export function handOverHint({ name, host, config }: Named): string {
+  const others = config.host.filter((other) => other !== host);
+  return `If ${host} leads the cluster now, say so in the config, clusters.${name}.host: [${[host, ...others].join(', ')}], and restart the worker of ${host}. Otherwise stop its server.`;
+}
+
+/**
+ * A promoted standby: its timeline is ours only once the config names its host first. Nobody can tell a failover from a
+ * standby that was promoted by mistake while the primary goes on (invariant 4).
+ */
+export function unnamedLeader(cluster: Named, { timeline }: Pick<Leader, 'timeline'>): PgproofError {
+  const named = cluster.config.host[0] as string;
+  return new PgproofError(
+    'timeline-not-adopted',
+    `the server on ${cluster.host} was promoted to timeline ${timeline}, and the config names ${named} as the leader of '${cluster.name}'`,
+    { facts: { cluster: cluster.name, host: cluster.host, named, timeline }, hint: handOverHint(cluster) },
+  );
+}
+
 /**
  * Asks the configured server.
  * @throws {PgproofError} `server-in-recovery` when it leads nobody; `server-unreachable`, `server-refused`, …

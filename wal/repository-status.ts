@@ -180,7 +180,7 @@ function timelineProblem(server: ServerFacts | null, archive: ArchiveState | nul
     const hint = 'After initdb or pg_upgrade run `pgproof era new`; otherwise correct the connection.';
     return [new PgproofError('era-mismatch', message, { hint })];
   }
-  if (server.timeline >= archive.frontier.timeline) return [];
+  if (server.inRecovery || server.timeline >= archive.frontier.timeline) return []; // a standby knows its own only late
   const message = `the configured server is on timeline ${server.timeline}, and timeline ${archive.frontier.timeline} was adopted already`;
   const hint = 'An old primary answers: let the connection name the new one.';
   return [new PgproofError('timeline-not-adopted', message, { hint })];

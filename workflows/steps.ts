@@ -1,6 +1,7 @@
 import { type ActivityOptions, proxyActivities, workflowInfo } from '@temporalio/workflow';
 import type { ControlActivities, Resolved } from '../activities/control.ts';
 import type { HostActivities } from '../activities/host.ts';
+import { priorities } from '../core/priority.ts';
 import { attemptSeconds } from '../core/timeouts.ts';
 
 /*
@@ -16,14 +17,18 @@ export const controlSteps = () =>
     summary: 'which host',
   });
 
-/** Tried once and not for long: it only asks whether somebody is there. */
-export const helloOn = (at: Resolved) =>
+/** It only asks whether somebody is there. */
+export const helloOn = (at: Resolved) => onceOn(at, `is the worker of ${at.host} there`);
+
+/** Tried once and not for long: for what is done without, where nobody is there. */
+export const onceOn = (at: Resolved, summary: string) =>
   proxyActivities<HostActivities>({
     taskQueue: at.queues.quick,
     scheduleToStartTimeout: seconds(at.timeouts.quick.hello),
     startToCloseTimeout: seconds(Math.min(at.timeouts.quick.startToClose, 30)),
     retry: { maximumAttempts: 1 },
-    summary: `is the worker of ${at.host} there`,
+    ...priorityOf(at),
+    summary,
   });
 
 export const quickOn = (at: Resolved, summary: string) =>
@@ -33,6 +38,7 @@ export const quickOn = (at: Resolved, summary: string) =>
     scheduleToCloseTimeout: seconds(at.timeouts.quick.scheduleToClose),
     heartbeatTimeout: seconds(at.timeouts.quick.startToClose),
     retry: { initialInterval: seconds(at.timeouts.quick.firstRetry) },
+    ...priorityOf(at),
     summary,
   });
 
@@ -44,7 +50,21 @@ export const bulkOn = (at: Resolved, summary: string, bytes: number | null = nul
 export const restoreOn = (at: Resolved, summary: string) =>
   proxyActivities<HostActivities>(bulk(at, at.queues.restore, summary, null));
 
-function bulk({ timeouts }: Resolved, taskQueue: string, summary: string, bytes: number | null): ActivityOptions {
+/**
+ * A long step that waits for somebody else: each attempt only for a while, so that the slot is free in between, and again
+ * until the deadline.
+ */
+export const patientOn = (at: Resolved, summary: string) => {
+  const { firstRetry, longestRetry, deadline } = at.timeouts.bulk.busy;
+  return proxyActivities<HostActivities>({
+    ...bulk(at, at.queues.bulk, summary, null),
+    scheduleToCloseTimeout: seconds(deadline),
+    retry: { initialInterval: seconds(firstRetry), maximumInterval: seconds(longestRetry) },
+  });
+};
+
+function bulk(at: Resolved, taskQueue: string, summary: string, bytes: number | null): ActivityOptions {
+  const { timeouts } = at;
   const { scheduleToStart, heartbeat, attempts, firstRetry } = timeouts.bulk;
   return {
     taskQueue,
@@ -57,8 +77,13 @@ function bulk({ timeouts }: Resolved, taskQueue: string, summary: string, bytes:
       initialInterval: seconds(firstRetry),
       nonRetryableErrorTypes: ['cluster-busy'],
     },
+    ...priorityOf(at),
     summary,
   };
 }
+
+/** A server that knows no priorities takes steps as they come. Old histories do not say what they do. */
+const priorityOf = ({ operation }: Resolved): Pick<ActivityOptions, 'priority'> =>
+  operation === undefined ? {} : { priority: { priorityKey: priorities[operation] } };
 
 const seconds = (count: number): number => count * 1000;

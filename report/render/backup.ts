@@ -23,5 +23,6 @@ export function renderBackup({ result }: Report): string {
     ['restorable', `from ${data.stoppedAt} on`],
     ['verified', `${data.verifiedFiles} files against backup_manifest while they were copied`],
     ['protection', data.cipher === 'none' ? 'NOT ENCRYPTED, NOT AUTHENTICATED' : `${data.cipher}, signed`],
+    ...data.notes.map((note): [string, string] => ['note', note]),
   ]);
 }

@@ -153,10 +153,14 @@ const node = join(import.meta.dirname, '../../node_modules/.bin/node');
 const program = join(import.meta.dirname, 'worker-process.ts');
 
 /** @param serving whether to wait until it takes work from Temporal. */
-export async function startWorker(stage: Stage, serving = true): Promise<WorkerProcess> {
+export async function startWorker(
+  stage: Pick<Stage, 'folder' | 'configFile'>,
+  serving = true,
+  host = 'db-7',
+): Promise<WorkerProcess> {
   const logFile = join(stage.folder, `worker-${randomUUID().slice(0, 8)}.log`);
   const log = openSync(logFile, 'a');
-  const child = spawn(node, [program, stage.configFile], { stdio: ['ignore', 'pipe', log] });
+  const child = spawn(node, [program, stage.configFile, host], { stdio: ['ignore', 'pipe', log] });
   const ended = once(child, 'exit');
   const said = await Promise.race([once(child.stdout as NodeJS.ReadableStream, 'data'), ended]);
   if (child.exitCode !== null) throw new Error(`the worker ended: ${readFileSync(logFile, 'utf8')}${said}`);

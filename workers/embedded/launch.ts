@@ -9,6 +9,12 @@ import { embeddedNamespace } from '../temporal.ts';
 export type Launch = { program: string; database: string; logFile: string; port: number; uiPort: number };
 
 /**
+ * Makes the server honour priority keys (core/priority.ts), which it reads only with this matcher, and in one order only within
+ * a partition. Queues that an older start of this database has written to several are read all the same.
+ */
+const dynamicConfig = ['matching.useNewMatcher=true', 'matching.numTaskqueueWritePartitions=1'];
+
+/**
  * Starts Temporal's dev server as a child that the kernel ends with us, even after a SIGKILL. In a session of its own, so
  * that Ctrl-C reaches only us: the workers finish first.
  */
@@ -18,6 +24,7 @@ export function launch({ program, database, logFile, port, uiPort }: Launch): Ch
     const server = [
       ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', `${port}`, '--ui-port', `${uiPort}`],
       ...['--db-filename', database, '--namespace', embeddedNamespace, '--log-level', 'warn'],
+      ...dynamicConfig.flatMap((value) => ['--dynamic-config-value', value]),
       ...searchAttributes.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
     ];
     // Killed rather than asked: nothing of it is needed that its database does not hold.
