@@ -11,6 +11,7 @@ import { initVerb } from './init/init.ts';
 import { keyVerb } from './key.ts';
 import { listVerb } from './list.ts';
 import { restoreVerb } from './restore.ts';
+import { schedulesVerb } from './schedules.ts';
 import { serviceVerb } from './service.ts';
 import { showVerb } from './show.ts';
 import { upVerb } from './up.ts';
@@ -43,6 +44,7 @@ export function createProgram(): Command {
     drillVerb,
     verifyVerb,
     restoreVerb,
+    schedulesVerb,
     walVerb,
     heartbeatVerb,
     eraVerb,

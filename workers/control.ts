@@ -1,3 +1,4 @@
+import { Client } from '@temporalio/client';
 import { type NativeConnection, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { createControlActivities } from '../activities/control.ts';
@@ -8,6 +9,7 @@ import { workflowBundle } from './bundle.ts';
 import { keepServing } from './connection.ts';
 import { openDataConverter } from './payloads.ts';
 import { installRuntime } from './runtime.ts';
+import { watchSchedules } from './schedules/watch.ts';
 import { ensureSearchAttributes } from './search-attributes.ts';
 import { serveWorkers } from './serve.ts';
 import type { TemporalSettings } from './temporal.ts';
@@ -24,13 +26,16 @@ export type ControlOptions = {
   cache?: string;
   /** Waited for before the first connection. */
   after?: Promise<void>;
+  /** Begin with making the schedules those of the configuration: for the embedded server, which is disposable. */
+  applySchedules?: boolean;
   /** Called each time the worker begins to take work. */
   onServing?: () => void;
 };
 
 /**
  * Runs the workflows and the steps that need no host, until `signal` aborts. It reads which host a cluster is on, and
- * has no rights on any database.
+ * has no rights on any database. Says at once and every hour when the schedules in Temporal are not those of its
+ * configuration.
  * @throws {PgproofError} `search-attribute-missing`: every run would stand still for ever.
  */
 export async function runControl({
@@ -41,6 +46,7 @@ export async function runControl({
   timeouts = defaultTimeouts,
   cache,
   after,
+  applySchedules = false,
   onServing,
 }: ControlOptions): Promise<void> {
   installRuntime(log);
@@ -60,7 +66,19 @@ export async function runControl({
       maxCachedWorkflows: 200,
       shutdownForceTime: '20 seconds',
     });
-    await serveWorkers([worker], { signal, onServing });
+    const client = new Client({ connection, namespace: temporal.namespace, dataConverter });
+    const ended = new AbortController();
+    const watching = watchSchedules(client, config, {
+      log,
+      signal: AbortSignal.any([signal, ended.signal]),
+      apply: applySchedules,
+    });
+    try {
+      await serveWorkers([worker], { signal, onServing });
+    } finally {
+      ended.abort();
+      await watching;
+    }
   };
   await keepServing(temporal, serve, { what: 'the control worker', log, signal, after });
 }

@@ -60,6 +60,7 @@ async function runBoth(
       log: host.log,
       timeouts,
       cache: join(host.stateDir, 'workflows'),
+      applySchedules: temporal.embedded,
       onServing: onServing('control'),
     }),
     runHost({ ...shared, host, graceSeconds, onServing: onServing('host') }),
