@@ -1,10 +1,11 @@
 import type { DataConverter } from '@temporalio/common';
-import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import type { NativeConnection, Worker } from '@temporalio/worker';
 import { createHostActivities } from '../activities/host.ts';
 import { PgproofError } from '../core/errors.ts';
 import { hostQueues } from '../core/queues.ts';
 import type { Host } from '../host/host.ts';
 import { keepServing } from './connection.ts';
+import { createHostWorkers } from './host-workers.ts';
 import { startLoops } from './loops.ts';
 import { openDataConverter } from './payloads.ts';
 import { installRuntime } from './runtime.ts';
@@ -60,18 +61,15 @@ async function createWorkers(
   { graceSeconds, ...where }: WorkersOptions,
 ): Promise<Worker[]> {
   const queues = hostQueues(host.config.fleet, host.name);
-  const shared: WorkerOptions = {
+  const shared = {
     ...where,
     connection,
     identity: `${host.name} pid ${process.pid}`,
     activities: createHostActivities(host, version()),
     shutdownGraceTime: graceSeconds * 1000,
     shutdownForceTime: (graceSeconds + 30) * 1000,
-    maxHeartbeatThrottleInterval: '20 seconds', // a cancellation is heard with a heartbeat's answer
-  } as WorkerOptions;
-  const at = (taskQueue: string, slots: number): Promise<Worker> =>
-    Worker.create({ ...shared, taskQueue, maxConcurrentActivityTaskExecutions: slots });
-  return Promise.all([at(queues.quick, 20), at(queues.bulk, slotsOf(host)), at(queues.restore, 1)]);
+  };
+  return createHostWorkers(shared, queues, slotsOf(host));
 }
 
 const slotsOf = ({ config, name }: Host): number => config.hosts[name]?.slots ?? 1;
