@@ -21,12 +21,15 @@ export const embeddedNamespace = 'pgproof';
 /**
  * TEMPORAL_ADDRESS or a Temporal profile (TEMPORAL_PROFILE, TEMPORAL_CONFIG_FILE) when there is one, otherwise the
  * embedded server as the configuration has it.
- * @throws {PgproofError} `config-invalid` when the profile cannot be read.
+ * @throws {PgproofError} `config-invalid` when the profile cannot be read, or names a server without its address.
  */
 export function temporalSettings(config: Config, env: NodeJS.ProcessEnv): TemporalSettings {
   const profile = loadProfile(env);
   const payloadKeyFile = config.keys[config.temporal.codec ?? '']?.file;
-  if (profile.address === undefined) return { ...embeddedSettings(config), payloadKeyFile };
+  if (profile.address === undefined) {
+    refuseAddressless(profile);
+    return { ...embeddedSettings(config), payloadKeyFile };
+  }
   const { connectionOptions } = toClientOptions(profile);
   return {
     address: profile.address,
@@ -36,6 +39,18 @@ export function temporalSettings(config: Config, env: NodeJS.ProcessEnv): Tempor
     connection: connectionOptions,
     payloadKeyFile,
   };
+}
+
+/** Whoever gives a namespace or a key means a server of their own: falling back to the embedded one would look like a fleet without work. */
+function refuseAddressless({ namespace, apiKey, tls }: ReturnType<typeof loadProfile>): void {
+  const given = Object.entries({ namespace, apiKey, tls }).flatMap(([name, value]) =>
+    value === undefined ? [] : name,
+  );
+  if (given.length === 0) return;
+  throw new PgproofError('config-invalid', `the Temporal profile has ${given.join(', ')}, and no address`, {
+    facts: { given },
+    hint: 'Set TEMPORAL_ADDRESS, or the address in the profile; or unset the others to use the embedded server.',
+  });
 }
 
 function embeddedSettings(config: Config): TemporalSettings {
