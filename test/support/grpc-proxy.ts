@@ -7,8 +7,10 @@ export type GrpcProxy = {
   address: string;
   /** Headers of the calls that arrived, newest last. */
   headers: http2.IncomingHttpHeaders[];
-  /** Calls of this kind are refused with PERMISSION_DENIED, as Temporal Cloud does. */
+  /** Calls that are refused; with PERMISSION_DENIED (7), as Temporal Cloud does, unless it says otherwise. */
   deny: RegExp | null;
+  /** gRPC's status of a refusal. */
+  status: number;
   close(): Promise<void>;
 };
 
@@ -21,7 +23,7 @@ export async function startGrpcProxy(upstream: string, tls: Tls | null = null): 
       ? http2.createServer()
       : http2.createSecureServer({ ...tls, requestCert: true, rejectUnauthorized: true, ALPNProtocols: ['h2'] });
   const sessions = new Set<http2.Http2Session>();
-  const proxy: GrpcProxy = { address: '', headers: [], deny: null, close: async () => undefined };
+  const proxy: GrpcProxy = { address: '', headers: [], deny: null, status: 7, close: async () => undefined };
   server.on('session', (session: http2.Http2Session) => {
     const there = http2.connect(`http://${upstream}`);
     for (const each of [session, there]) {
@@ -32,7 +34,7 @@ export async function startGrpcProxy(upstream: string, tls: Tls | null = null): 
     session.on('close', () => there.close());
     session.on('stream', (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders) => {
       proxy.headers.push(headers);
-      if (proxy.deny?.test(String(headers[':path']))) refuse(stream);
+      if (proxy.deny?.test(String(headers[':path']))) refuse(stream, proxy.status);
       else forward(stream, headers, there);
     });
   });
@@ -48,10 +50,10 @@ export async function startGrpcProxy(upstream: string, tls: Tls | null = null): 
   return proxy;
 }
 
-function refuse(stream: http2.ServerHttp2Stream): void {
+function refuse(stream: http2.ServerHttp2Stream, status: number): void {
   stream.on('error', () => undefined);
   stream.respond(
-    { ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '7', 'grpc-message': 'not for you' },
+    { ':status': 200, 'content-type': 'application/grpc', 'grpc-status': `${status}`, 'grpc-message': 'not for you' },
     { endStream: true },
   );
 }
