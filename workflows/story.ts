@@ -52,9 +52,14 @@ export async function story<Schema extends z.ZodType<Request>, Result>(
 
 type Attribute = 'PgCluster' | 'PgOperation' | 'PgHost' | 'PgVerdict' | 'PgBackupId';
 
+/** What the run can be searched by. Only what it does not have yet: schedules give theirs at the start, which costs nothing. */
 export function mark(attributes: Partial<Record<Attribute, string | undefined>>): void {
-  const known = Object.entries(attributes).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  upsertSearchAttributes(known.map(([name, value]) => ({ key: defineSearchAttributeKey(name, 'KEYWORD'), value })));
+  const { typedSearchAttributes } = workflowInfo();
+  const pairs = Object.entries(attributes).flatMap(([name, value]) => {
+    const key = defineSearchAttributeKey(name, 'KEYWORD');
+    return value === undefined || typedSearchAttributes.get(key) === value ? [] : [{ key, value }];
+  });
+  if (pairs.length > 0) upsertSearchAttributes(pairs);
 }
 
 /** What each step of an operation is told, for its report. */
