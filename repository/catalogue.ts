@@ -1,13 +1,22 @@
 import { asPgproofError, hasCode, PgproofError } from '../core/errors.ts';
+import { crossesAny } from '../core/hold.ts';
 import { compareLsn, type Lsn } from '../core/lsn.ts';
 import { readBytes } from '../storage/bytes.ts';
 import type { StoreOptions } from '../storage/store.ts';
-import { type CommitState, commitStates } from './commit-state.ts';
-import { maxDocumentBytes, parseDocument, readDocument } from './document.ts';
+import { type CommitState, commitState, commitStates } from './commit-state.ts';
+import { listCuts } from './cuts.ts';
+import { maxDocumentBytes, nullIfMissing, parseDocument, readDocument } from './document.ts';
 import { listEras } from './eras.ts';
 import type { KeyRing } from './keys.ts';
 import { backupKey, basePrefix } from './layout.ts';
-import { type BackupRecord, backupRecord, neverCommitted, tombstoneRecord } from './record.ts';
+import {
+  type BackupRecord,
+  backupRecord,
+  type CutRecord,
+  neededWal,
+  neverCommitted,
+  tombstoneRecord,
+} from './record.ts';
 import type { Repository } from './repository.ts';
 import { verifySignature } from './sign.ts';
 
@@ -28,29 +37,71 @@ export async function listBackups(
 ): Promise<BackupEntry[]> {
   const entries: BackupEntry[] = [];
   for (const { era } of await listEras(repository, cluster, options)) {
+    const ofEra: BackupEntry[] = [];
     for (const [id, state] of await commitStates(repository, cluster, era, options)) {
-      if (!state.committed) continue;
-      const place = { repository, keys, cluster, era, id };
-      if (state.tombstones.length === 0) entries.push(await readEntry(place, options));
-      else if (await wasNeverCommitted(place, state, options)) entries.push(caughtBetween(place, state));
+      const entry = await entryOf({ repository, keys, cluster, era, id }, state, options);
+      if (entry !== null) ofEra.push(entry);
     }
+    const cuts = ofEra.length === 0 ? [] : await listCuts(repository, cluster, era, options);
+    entries.push(...withoutGround(ofEra, cuts));
   }
   return entries.sort(byPlace);
 }
 
+/** Null: it does not exist, or not any more. */
+async function entryOf(place: Place, state: CommitState, options: StoreOptions): Promise<BackupEntry | null> {
+  if (!state.committed) return null;
+  const reasons = await reasonsOf(place, state, options);
+  // Those that went since the listing were withdrawn.
+  if (reasons.length === 0) {
+    const entry = await readEntry(place, options);
+    return isMissing(entry) && (await isGone(place, options)) ? null : entry;
+  }
+  return reasons.every((reason) => reason === neverCommitted) ? caughtBetween(place, state) : null;
+}
+
+/**
+ * Those whose parent or WAL was deleted are damaged: whoever committed them was killed before it looked, and would have taken
+ * them back.
+ */
+function withoutGround(entries: readonly BackupEntry[], cuts: readonly CutRecord[]): BackupEntry[] {
+  const whole = new Set(entries.flatMap(({ id, state }) => (state === 'whole' ? [id] : [])));
+  const told: BackupEntry[] = [];
+  // Parents have older ids than their increments.
+  for (const entry of entries.toSorted((a, b) => (a.id < b.id ? -1 : 1))) {
+    const lost = entry.state === 'whole' ? lostBeneath(entry.record, whole, cuts) : null;
+    if (lost !== null) whole.delete(entry.id);
+    told.push(lost === null ? entry : { ...entry, state: 'damaged', error: lost });
+  }
+  return told;
+}
+
+function lostBeneath(
+  record: BackupRecord,
+  whole: ReadonlySet<string>,
+  cuts: readonly CutRecord[],
+): PgproofError | null {
+  const { cluster, era, id, parent } = record;
+  const cut = cuts.find(({ ranges }) => crossesAny(neededWal(record), ranges));
+  const isOrphan = parent !== null && !whole.has(parent);
+  if (!isOrphan && cut === undefined) return null;
+  const what = isOrphan ? `its parent ${parent} is not there, or damaged` : 'WAL that it needs was deleted';
+  return new PgproofError('backup-deleted', `backup ${id} cannot be restored: ${what}`, {
+    facts: { cluster, era, backup: id, parent, cut: cut?.id ?? null },
+    hint: 'Take a new backup.',
+  });
+}
+
 type Place = { repository: Repository; keys: KeyRing; cluster: string; era: string; id: string };
 
-/** Whether nobody deleted a backup there: whoever cleared away leftovers and the commit met. */
-async function wasNeverCommitted(
-  { repository }: Place,
-  { tombstones }: CommitState,
-  options: StoreOptions,
-): Promise<boolean> {
+/** Why its tombstones were written: by whoever deleted it, or whoever cleared away leftovers and met the commit. */
+async function reasonsOf({ repository }: Place, { tombstones }: CommitState, options: StoreOptions): Promise<string[]> {
+  const reasons: string[] = [];
   for (const key of tombstones) {
-    const { reason } = await readDocument(repository.store, key, tombstoneRecord, options);
-    if (reason !== neverCommitted) return false;
+    const tombstone = await readDocument(repository.store, key, tombstoneRecord, options).catch(nullIfMissing);
+    if (tombstone !== null) reasons.push(tombstone.reason);
   }
-  return true;
+  return reasons;
 }
 
 /** Usually gone in a moment; it stays when one of the two was killed just then, and may be whole: so it is not passed over. */
@@ -136,6 +187,14 @@ export async function readEntry(
     if (!known.permanent || hasCode(known, 'internal', 'cancelled', 'store-denied')) throw known;
     return { id, era, state: 'damaged', error: known };
   }
+}
+
+const isMissing = (entry: BackupEntry): boolean => entry.state === 'damaged' && hasCode(entry.error, 'object-missing');
+
+/** Deleted since it was listed; otherwise the store has lost it. */
+async function isGone({ repository, cluster, era, id }: Place, options: StoreOptions): Promise<boolean> {
+  const { committed, tombstones } = await commitState(repository, cluster, era, id, options);
+  return !committed || tombstones.length > 0;
 }
 
 /** By era, timeline and stop LSN; damaged ones last. */

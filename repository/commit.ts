@@ -7,8 +7,7 @@ import { listCuts } from './cuts.ts';
 import { canonicalBytes } from './document.ts';
 import type { KeyRing } from './keys.ts';
 import { backupKey, cutKey } from './layout.ts';
-import { walOf } from './needed.ts';
-import { type BackupRecord, backupRecord } from './record.ts';
+import { type BackupRecord, backupRecord, neededWal } from './record.ts';
 import type { Repository } from './repository.ts';
 import { signRecord } from './sign.ts';
 
@@ -80,7 +79,7 @@ async function goingBeneath(repository: Repository, record: BackupRecord, option
   const { cluster, era, parent } = record;
   const above = parent === null ? [] : (await commitState(repository, cluster, era, parent, options)).tombstones;
   const cuts = (await listCuts(repository, cluster, era, options)).filter(({ ranges }) =>
-    crossesAny(walOf(record), ranges),
+    crossesAny(neededWal(record), ranges),
   );
   return [...above, ...cuts.map(({ id }) => cutKey(cluster, era, id))];
 }

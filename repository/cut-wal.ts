@@ -2,13 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { hasCode } from '../core/errors.ts';
 import { crossesAny, type Hold, holdsWal, liesIn, type WalRange } from '../core/hold.ts';
 import { runId } from '../core/ids.ts';
-import { hex8, type SegmentName, segmentEnd, segmentStart, timelineOf } from '../core/segment.ts';
+import { hex8 } from '../core/segment.ts';
 import type { StoredObject, StoreOptions } from '../storage/store.ts';
-import { listCuts } from './cuts.ts';
+import { listCuts, rangeOf } from './cuts.ts';
 import { canonicalBytes } from './document.ts';
 import { cutKey, formatVersion, parseWalKey, walPrefix } from './layout.ts';
-import { Looks, type Needed, walOf } from './needed.ts';
-import type { BackupRecord, CutRecord, EraRecord } from './record.ts';
+import { Looks, type Needed } from './needed.ts';
+import { type BackupRecord, type CutRecord, type EraRecord, neededWal } from './record.ts';
 import type { Repository } from './repository.ts';
 
 /** What became of a cut. */
@@ -72,15 +72,12 @@ async function segmentsIn(
   return objects;
 }
 
-export function rangeOf(segment: SegmentName, segmentBytes: number): WalRange {
-  const [from, to] = [segmentStart(segment, segmentBytes), segmentEnd(segment, segmentBytes)];
-  return { timeline: timelineOf(segment), from, to };
-}
-
 function blocked({ holds, records }: Needed, { era }: Era, ranges: readonly WalRange[]): Cut | null {
   const holding = holds.filter((hold) => holdsWal(hold, era, ranges));
   if (holding.length > 0) return { outcome: 'held', holds: holding };
-  const by = [...records].flatMap(([id, record]) => (record === null || crossesAny(walOf(record), ranges) ? [id] : []));
+  const by = [...records].flatMap(([id, record]) =>
+    record === null || crossesAny(neededWal(record), ranges) ? [id] : [],
+  );
   return by.length > 0 ? { outcome: 'needed', by } : null;
 }
 

@@ -1,6 +1,6 @@
 import canonicalize from 'canonicalize';
 import type * as z from 'zod';
-import { PgproofError } from '../core/errors.ts';
+import { hasCode, PgproofError } from '../core/errors.ts';
 import { readBytes } from '../storage/bytes.ts';
 import type { ObjectKey, ObjectStore, StoreOptions } from '../storage/store.ts';
 import { formatVersion } from './layout.ts';
@@ -24,6 +24,12 @@ export async function readDocument<Schema extends z.ZodType>(
   options: StoreOptions = {},
 ): Promise<z.output<Schema>> {
   return parseDocument(key, await readBytes(store, key, { ...options, maxBytes: maxDocumentBytes }), schema);
+}
+
+/** For what another may remove between a listing and its reading. */
+export function nullIfMissing(error: unknown): null {
+  if (hasCode(error, 'object-missing')) return null;
+  throw error;
 }
 
 export function parseDocument<Schema extends z.ZodType>(

@@ -1,6 +1,5 @@
 import { hasCode } from '../core/errors.ts';
-import { type Hold, isInForce, type WalRange } from '../core/hold.ts';
-import type { Lsn } from '../core/lsn.ts';
+import { type Hold, isInForce } from '../core/hold.ts';
 import type { StoreOptions } from '../storage/store.ts';
 import { type CommitState, commitStates } from './commit-state.ts';
 import { readDocument } from './document.ts';
@@ -79,9 +78,4 @@ export function childrenOf({ records }: Needed, id: string): string[] {
     const mayBe = record === null ? !other.includes('-full-') && other !== id : record.parent === id;
     return mayBe ? [other] : [];
   });
-}
-
-/** WAL that a backup cannot do without. */
-export function walOf({ timeline, startLsn, stopLsn }: BackupRecord): WalRange {
-  return { timeline, from: startLsn as Lsn, to: stopLsn as Lsn };
 }

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { ciphers } from '../codec/sealing.ts';
-import { holdOperations } from '../core/hold.ts';
+import { holdOperations, type WalRange } from '../core/hold.ts';
 import { runIdPattern } from '../core/ids.ts';
 import type { Lsn } from '../core/lsn.ts';
 
@@ -108,6 +108,11 @@ export const backupRecord = z.object({
   signature: z.object({ keyId: z.string(), ed25519: z.string() }).nullable(),
 });
 export type BackupRecord = z.infer<typeof backupRecord>;
+
+/** WAL without which the backup cannot be restored at all. */
+export function neededWal({ timeline, startLsn, stopLsn }: BackupRecord): WalRange {
+  return { timeline, from: startLsn as Lsn, to: stopLsn as Lsn };
+}
 
 /** Reason of a tombstone for what an attempt left behind, as opposed to a backup that was there. */
 export const neverCommitted = 'never committed';
