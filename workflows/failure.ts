@@ -2,6 +2,9 @@ import { ActivityFailure, ApplicationFailure, CancelledFailure, TimeoutFailure }
 import type { Resolved } from '../activities/control.ts';
 import type { Facts } from '../core/errors.ts';
 
+/** What a worker answers to a step that it does not have: it is older than the workflow. Temporal would ask it for ever. */
+export const unknownStep = 'NotFoundError';
+
 /** The typed failure that a step ended with; undefined for a cancelled one, or one that was never heard of again. */
 export function typedFailure(error: unknown): ApplicationFailure | undefined {
   const cause = error instanceof ActivityFailure ? error.cause : error;
@@ -19,6 +22,7 @@ export function reportOf(error: unknown): string | undefined {
 /** What a workflow fails with: always a code, facts, a hint, as if the step had been done on the spot. */
 export function failureOf(error: unknown, at: Resolved | undefined): ApplicationFailure {
   const typed = typedFailure(error);
+  if (typed?.type === unknownStep && error instanceof ActivityFailure) return outdatedStep(error.activityType, at);
   if (typed !== undefined) return failure(typed.type ?? 'internal', typed.message, typed.details ?? []);
   if (error instanceof ActivityFailure && error.cause instanceof TimeoutFailure)
     return timeoutOf(error, error.cause, at);
@@ -27,6 +31,14 @@ export function failureOf(error: unknown, at: Resolved | undefined): Application
 
 export function failure(code: string, message: string, details: unknown[]): ApplicationFailure {
   return ApplicationFailure.create({ type: code, message, nonRetryable: true, details });
+}
+
+function outdatedStep(step: string, at: Resolved | undefined): ApplicationFailure {
+  const who = at === undefined ? 'the control worker' : `the worker of ${at.host}`;
+  return failure('worker-outdated', `${who} does not know the step ${step}: it is older than the workflow`, [
+    { step, host: at?.host ?? null },
+    `Upgrade pgproof ${at === undefined ? 'where the control worker runs' : `on ${at.host}`}, then start the operation again.`,
+  ]);
 }
 
 function timeoutOf(

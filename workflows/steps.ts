@@ -3,6 +3,7 @@ import type { ControlActivities, Resolved } from '../activities/control.ts';
 import type { HostActivities } from '../activities/host.ts';
 import { priorities } from '../core/priority.ts';
 import { attemptSeconds } from '../core/timeouts.ts';
+import { unknownStep } from './failure.ts';
 
 /*
  * Who does which step, and how long it may take. The numbers are in core/timeouts.ts; `resolve` hands them over.
@@ -31,13 +32,14 @@ export const onceOn = (at: Resolved, summary: string) =>
     summary,
   });
 
-export const quickOn = (at: Resolved, summary: string) =>
+/** @param attempts a step that a person waits for is not tried for a quarter of an hour. */
+export const quickOn = (at: Resolved, summary: string, attempts?: number) =>
   proxyActivities<HostActivities>({
     taskQueue: at.queues.quick,
     startToCloseTimeout: seconds(at.timeouts.quick.startToClose),
     scheduleToCloseTimeout: seconds(at.timeouts.quick.scheduleToClose),
     heartbeatTimeout: seconds(at.timeouts.quick.startToClose),
-    retry: { initialInterval: seconds(at.timeouts.quick.firstRetry) },
+    retry: { initialInterval: seconds(at.timeouts.quick.firstRetry), nonRetryableErrorTypes: [unknownStep] },
     ...priorityOf(at),
     summary,
   });
@@ -59,7 +61,11 @@ export const patientOn = (at: Resolved, summary: string) => {
   return proxyActivities<HostActivities>({
     ...bulk(at, at.queues.bulk, summary, null),
     scheduleToCloseTimeout: seconds(deadline),
-    retry: { initialInterval: seconds(firstRetry), maximumInterval: seconds(longestRetry) },
+    retry: {
+      initialInterval: seconds(firstRetry),
+      maximumInterval: seconds(longestRetry),
+      nonRetryableErrorTypes: [unknownStep],
+    },
   });
 };
 
@@ -75,7 +81,7 @@ function bulk(at: Resolved, taskQueue: string, summary: string, bytes: number | 
     retry: {
       maximumAttempts: attempts,
       initialInterval: seconds(firstRetry),
-      nonRetryableErrorTypes: ['cluster-busy'],
+      nonRetryableErrorTypes: ['cluster-busy', unknownStep],
     },
     ...priorityOf(at),
     summary,
