@@ -43,20 +43,32 @@ export async function installHeartbeat(
   );
 }
 
+type Noting = Pick<ProtectedCluster, 'config' | 'paths'>;
+
 /**
- * Writes one heartbeat and notes it in this host's state. The standby of a cluster that spans hosts takes none: its host
- * notes the newest that has reached it, so that it can measure, too, and knows them when it leads.
+ * Writes one heartbeat and notes it in this host's state.
  * @throws {PgproofError} `heartbeat-missing` before `heartbeat install`; `server-in-recovery`, `server-unreachable`, `timeout`.
  */
-export async function beat(
-  { config, paths }: Pick<ProtectedCluster, 'config' | 'paths'>,
-  options: Options = {},
-): Promise<Heartbeat> {
-  const spansHosts = config.host.length > 1;
-  const take = async (client: SqlClient) =>
-    spansHosts && (await isStandby(client)) ? readRow(client) : writeRow(client);
+export async function beat({ config, paths }: Noting, options: Options = {}): Promise<Heartbeat> {
+  const written = await withClient(config.connection, writeRow, { ...patience, ...options });
+  await addHeartbeat(paths.state, written);
+  return written;
+}
+
+/**
+ * On a host of several. The standby takes no heartbeat: its host notes the newest that has reached it, so that it can measure,
+ * too, and knows them when it leads.
+ * @param options.since sequence of the last one that is known.
+ * @returns what was noted; null on a standby that nothing new has reached.
+ * @throws {PgproofError} as `beat`.
+ */
+export async function beatOrFollow(
+  { config, paths }: Noting,
+  { since = 0, ...options }: Options & { since?: number } = {},
+): Promise<Heartbeat | null> {
+  const take = async (client: SqlClient) => ((await isStandby(client)) ? readRow(client, since) : writeRow(client));
   const noted = await withClient(config.connection, take, { ...patience, ...options });
-  await addHeartbeat(paths.state, noted);
+  if (noted !== null) await addHeartbeat(paths.state, noted);
   return noted;
 }
 
@@ -69,10 +81,12 @@ export async function runHeartbeat(
   options: { signal: AbortSignal },
 ): Promise<void> {
   const { signal } = options;
+  const next = cluster.config.host.length > 1 ? beatOrFollow : beat;
+  let since = 0;
   for (let count = 0; !signal.aborted; count += 1) {
     if (count % 1000 === 0) await thinHeartbeats(cluster.paths.state);
     try {
-      await beat(cluster, { signal });
+      since = (await next(cluster, { signal, since }))?.sequence ?? since;
     } catch (error) {
       if (signal.aborted) return;
       throw error;
@@ -110,17 +124,17 @@ async function isStandby(client: SqlClient): Promise<boolean> {
 }
 
 /** The row is seen once its commit record was replayed, so that lies before where replay is afterwards. */
-async function readRow(client: SqlClient): Promise<Heartbeat> {
+async function readRow(client: SqlClient, since: number): Promise<Heartbeat | null> {
   try {
-    const { lsn, ...row } = await queryOne(
+    const [row] = await query(
       client,
       `SELECT sequence, timeline, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at,
               pg_last_wal_replay_lsn()::text AS lsn
-         FROM ${heartbeatTable}`,
-      [],
+         FROM ${heartbeatTable} WHERE sequence > $1`,
+      [since],
       z.object({ sequence: z.coerce.number(), at: z.string(), timeline: z.number().int(), lsn: z.string() }),
     );
-    return { ...row, lsn: parseLsn(lsn) };
+    return row === undefined ? null : { ...row, lsn: parseLsn(row.lsn) };
   } catch (error) {
     throw explained(error);
   }

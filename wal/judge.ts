@@ -182,11 +182,18 @@ function notAdopted(file: string, leader: Leader | undefined, { problem }: Known
       : `and the configured server is on timeline ${leader.timeline}`);
   return new PgproofError('timeline-not-adopted', `'${file}': timeline ${timeline} was not adopted, ${reason}`, {
     facts: { file, timeline, leaderTimeline: leader?.timeline ?? null },
-    hint:
-      leader === undefined
-        ? problem?.code === 'timeline-not-adopted'
-          ? (problem.hint ?? undefined)
-          : 'It stays in the spool until the server that the configuration names answers as the primary of this cluster.'
-        : 'A restored or promoted copy archives into this spool: correct its archive_command. After a failover let clusters.<name>.connection name the new primary.',
+    hint: leader === undefined ? whileUnasked(problem) : afterFailover,
   });
+}
+
+const afterFailover =
+  'A restored or promoted copy archives into this spool: correct its archive_command. After a failover let clusters.<name>.connection name the new primary.';
+
+/** A standby that was promoted here says itself what a person has to decide. */
+function whileUnasked(problem: PgproofError | undefined): string {
+  const decision = problem?.code === 'timeline-not-adopted' ? problem.hint : null;
+  return (
+    decision ??
+    'It stays in the spool until the server that the configuration names answers as the primary of this cluster.'
+  );
 }
