@@ -12,8 +12,9 @@ export type AgeLimits = {
   copies: Readonly<Record<string, AgeLimit>>;
 };
 
-/** So many runs are looked at: hours of some weeks, or days of more than a year. */
-const runsAhead = 500;
+/** Pauses of so long ago and ahead count, at least two of them: the night that the clocks skip concerns the days around it. */
+const aroundSeconds = 10 * 86_400;
+const mostRuns = 1000;
 
 /**
  * The ages that are an alarm: as the objectives say, otherwise as the schedules promise, half a pause late; null where nothing
@@ -44,7 +45,11 @@ export function ageLimits({ objectives, schedules, repositories, write }: Cluste
 function latest({ run, cron, calendar, every, timezone = 'UTC', jitter }: ScheduleConfig, now: Date): number {
   const when = cron ?? calendar;
   if (when === undefined) return Math.ceil((every as number) * 1.5);
-  const runs = nextRuns(when, timezone, now, runsAhead).map((at) => at.getTime() / 1000);
+  const today = now.getTime() / 1000;
+  const since = new Date((today - aroundSeconds) * 1000);
+  const runs = nextRuns(when, timezone, since, mostRuns)
+    .map((at) => at.getTime() / 1000)
+    .filter((at, index) => index < 3 || at < today + aroundSeconds);
   const pauses = runs.slice(1).map((at, index) => at - (runs[index] as number));
   const longest = pauses.length === 0 ? Number.POSITIVE_INFINITY : Math.max(...pauses);
   return Math.ceil(longest * 1.5) + (jitter ?? kinds[run].jitter);

@@ -1,5 +1,5 @@
 import { compareLsn, formatLsn, type Lsn } from '../core/lsn.ts';
-import { segmentName, segmentNumberAt } from '../core/segment.ts';
+import { segmentName, segmentNameAt, segmentNumberAt, segmentStart } from '../core/segment.ts';
 import { type TimelinePath, timelineAt } from '../core/timeline.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { newestBackup } from '../repository/newest.ts';
@@ -26,10 +26,17 @@ export async function readHead(cluster: ProtectedCluster, options: Options = {})
   const { repository, keys, name } = cluster;
   const isOnPath = ({ startLsn, timeline }: BackupRecord): boolean => timelineAt(path, startLsn as Lsn) === timeline;
   const backup = await newestBackup(repository, keys, name, era.era, isOnPath, options);
-  if (backup === null) return { era, backup, frontier: (await readArchive(cluster, options)).frontier };
+  if (backup === null) return { era, backup, frontier: sinceEra((await readArchive(cluster, options)).frontier, era) };
   const start = backup.startLsn as Lsn;
   const listing = await listFrom(cluster, era, path, start, options);
   return { era, backup, frontier: archiveFrontier(path, listing, start, era.segmentBytes) };
+}
+
+/** Where nothing is archived yet, all that is asked for begins with the segment in which the era does. */
+function sinceEra(frontier: Frontier, { startLsn, timeline, segmentBytes }: EraRecord): Frontier {
+  if (frontier.lsn !== '0/0') return frontier;
+  const lsn = segmentStart(segmentNameAt(startLsn as Lsn, timeline, segmentBytes), segmentBytes);
+  return { ...frontier, lsn, anchor: lsn };
 }
 
 /** The WAL from a position on, up to the first 4 GiB of which there is none. */

@@ -162,10 +162,10 @@ async function awaitRequired(
   return late;
 }
 
-/** Until a new timeline is adopted, or anything archived, only the last segment can be waited for; the frontier has the last word. */
+/** Until a new timeline is adopted, only the last segment can be waited for; the frontier has the last word. */
 function missingRange(frontier: Frontier, { timeline, lsn: end }: Written): WalRange {
-  const isBegun = frontier.timeline === timeline && frontier.lsn !== '0/0';
-  return { timeline, start: isBegun ? frontier.lsn : formatLsn(lsnPosition(end) - 1n), end };
+  const start = frontier.timeline === timeline ? frontier.lsn : formatLsn(lsnPosition(end) - 1n);
+  return { timeline, start, end };
 }
 
 const said = ({ code, message, hint }: PgproofError) => ({ code, message, hint });
