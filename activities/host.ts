@@ -1,5 +1,6 @@
 import type { Host } from '../host/host.ts';
 import { backupSteps } from './backup.ts';
+import { checkSteps } from './check.ts';
 import { copySteps } from './copy.ts';
 import { drillSteps } from './drill.ts';
 import { helloSteps } from './hello.ts';
@@ -13,6 +14,7 @@ export function createHostActivities(host: Host, version: string) {
   return {
     ...helloSteps(host, version),
     ...backupSteps(host),
+    ...checkSteps(host),
     ...copySteps(host),
     ...drillSteps(host),
     ...restoreSteps(host),

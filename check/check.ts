@@ -22,17 +22,22 @@ export type { Finding } from './finding.ts';
  */
 export async function check(cluster: ProtectedCluster, { signal }: { signal: AbortSignal }): Promise<Finding[]> {
   const { connection } = cluster.config;
+  let facts: ServerFacts | undefined;
+  const lookAtServer = async (client: SqlClient): Promise<Finding[]> => {
+    facts = await inspectSession(client);
+    return checkServer(client, cluster, facts, signal);
+  };
   const server = await attempt('server', signal, () =>
-    withClient(connection, (client) => checkServer(client, cluster, signal), {
-      signal,
-      applicationName: 'pgproof check',
-    }).catch((error: unknown) => [refusedByHba(error, cluster)]),
+    withClient(connection, lookAtServer, { signal, applicationName: 'pgproof check' }).catch((error: unknown) => [
+      refusedByHba(error, cluster),
+    ]),
   );
   const shipping = await attempt('shipper', signal, () => checkShipping(cluster));
   const objectives = await attempt('objectives', signal, () => checkObjectives(cluster, signal));
   const stores = await checkStores(cluster, { signal });
   const findings = [checkKey(cluster), ...stores, ...server, ...shipping, ...objectives];
-  return [...findings, await roundTrip(cluster, findings, signal)];
+  const isStandby = facts?.inRecovery === true && spansHosts(cluster);
+  return [...findings, isStandby ? sentByPrimary : await roundTrip(cluster, findings, signal)];
 }
 
 /** The refusal of pg_hba.conf has lines that mend it; every other error speaks for itself. */
@@ -42,13 +47,17 @@ function refusedByHba(error: unknown, { config }: ProtectedCluster): Finding {
   throw error;
 }
 
-async function checkServer(client: SqlClient, cluster: ProtectedCluster, signal: AbortSignal): Promise<Finding[]> {
-  const facts = await inspectSession(client);
+async function checkServer(
+  client: SqlClient,
+  cluster: ProtectedCluster,
+  facts: ServerFacts,
+  signal: AbortSignal,
+): Promise<Finding[]> {
   const one = (name: string, look: () => Finding | Promise<Finding>) =>
     attempt(name, signal, async () => [await look()]);
   // One after the other: they share a session.
   return [
-    describeServer(facts),
+    describeServer(cluster, facts),
     ...(await attempt('rights', signal, () => checkRights(client, cluster.config.connection))),
     ...(await attempt('settings', signal, () => checkSettings(client, cluster, facts))),
     ...(await one('archiver', () => checkArchiver(client))),
@@ -62,16 +71,22 @@ async function checkServer(client: SqlClient, cluster: ProtectedCluster, signal:
   ];
 }
 
-function describeServer({ versionText, systemId, inRecovery }: ServerFacts): Finding {
+function describeServer(cluster: ProtectedCluster, { versionText, systemId, inRecovery }: ServerFacts): Finding {
   const detail = `PostgreSQL ${versionText}, system identifier ${systemId}`;
+  if (inRecovery && spansHosts(cluster)) return ok('server', `${detail}, a standby`);
   return inRecovery
     ? problem(
         'server',
         `${detail}, in recovery: a standby neither ends segments nor archives them`,
-        'Point connection at the primary.',
+        'Point connection at the primary; or name the hosts of primary and standbys in clusters.<name>.host.',
       )
     : ok('server', detail);
 }
+
+const spansHosts = ({ config }: ProtectedCluster): boolean => config.host.length > 1;
+
+/** A standby ends no segments; all else is asked there, too, because it may become the primary any time. */
+const sentByPrimary = ok('archive-round-trip', 'not tried: this is a standby, and the host of the primary sends one');
 
 /** What a segment passes on its way; with one of these wrong it would only be waited for in vain. */
 const onTheWay = [

@@ -1,11 +1,13 @@
 import { Command } from 'commander';
-import { check, type Finding } from '../check/check.ts';
+import { check } from '../check/check.ts';
 import type { StorePolicy } from '../check/policy/document.ts';
 import { noBucket, policyOf } from '../check/policy/policy.ts';
 import type { RepositoryConfig } from '../core/config.ts';
+import { PgproofError } from '../core/errors.ts';
 import type { Host } from '../host/host.ts';
 import { clusterConfig } from '../host/lookup.ts';
 import { locationOf } from '../repository/location.ts';
+import { countsOf, findingLines } from './check-text.ts';
 import { type Answer, type Session, verb } from './session.ts';
 
 export const checkVerb = (): Command =>
@@ -13,21 +15,28 @@ export const checkVerb = (): Command =>
     .description(
       'whether a cluster can be backed up and its WAL kept, with what mends each finding; sends a real segment through; exit 3 on a problem',
     )
-    .argument('<cluster>')
+    .argument('[cluster]', 'on its own host; needs no Temporal')
+    .option('--all', 'each host of each cluster, through Temporal: a table')
     .option(
       '--policy',
       "asks nothing: prints the least rights that the repositories' buckets must give, a lifecycle rule, and what to know of versioning and locks",
     )
     .action(verb(run));
 
-async function run(session: Session, name: string): Promise<Answer> {
-  if (session.options.policy === true) return policies(await session.host(), name);
+async function run(session: Session, name?: string): Promise<Answer> {
+  const { all, policy } = session.options;
+  if (all === true && name === undefined && policy !== true) return (await import('./check-all.ts')).checkAll(session);
+  if (all === true || name === undefined)
+    throw new PgproofError('usage', 'give one of: a cluster, or --all', {
+      hint: 'pgproof check shop, on its host · pgproof check --all, from anywhere',
+    });
+  if (policy === true) return policies(await session.host(), name);
   const cluster = await session.cluster(name);
   const findings = await check(cluster, { signal: session.signal });
   const problems = findings.filter(({ status }) => status === 'problem').length;
   return {
     json: { cluster: name, problems, findings },
-    text: render(name, findings, problems),
+    text: [...findingLines(findings), '', `${name}: ${countsOf(findings)}`].join('\n'),
     exitCode: problems === 0 ? 0 : 3,
   };
 }
@@ -65,28 +74,4 @@ function renderPolicy({
     '',
     ...advice.map((sentence) => `* ${sentence}`),
   ].join('\n');
-}
-
-const marks = { ok: 'ok      ', warning: 'WARNING ', problem: 'PROBLEM ' } as const;
-
-function render(name: string, findings: readonly Finding[], problems: number): string {
-  const lines = findings.flatMap(({ status, name: what, detail, fix }) => [
-    `${marks[status]} ${what}: ${detail}`,
-    ...(fix === null || status === 'ok'
-      ? []
-      : fix
-          .trimEnd()
-          .split('\n')
-          .map((line) => `             ${line}`)),
-  ]);
-  const warnings = findings.filter(({ status }) => status === 'warning').length;
-  return [
-    ...lines,
-    '',
-    `${name}: ${count(problems, 'problem')}, ${count(warnings, 'warning')}, ${findings.length} checks`,
-  ].join('\n');
-}
-
-function count(number: number, what: string): string {
-  return `${number} ${what}${number === 1 ? '' : 's'}`;
 }

@@ -88,9 +88,9 @@ const retentions: Record<Strategy['name'], Strategy['retention']> = {
 };
 
 function baseSchedule(name: Strategy['name'], often: boolean): Strategy['schedules'][string] {
-  if (name === 'small') return { value: { run: 'backup', cron: '0 3 * * *' }, why: 'Every night at 03:00.' };
-  if (often) return { value: { run: 'backup', cron: '0 2 * * *' }, why: 'Every night at 02:00.' };
-  return { value: { run: 'backup', cron: '0 2 * * 0' }, why: 'On Sundays at 02:00.' };
+  if (name === 'small') return { value: { run: 'backup', calendar: { at: '03:00' } }, why: 'Every night at 03:00.' };
+  if (often) return { value: { run: 'backup', calendar: { at: '02:00' } }, why: 'Every night at 02:00.' };
+  return { value: { run: 'backup', calendar: { at: '02:00', weekdays: 'sunday' } }, why: 'On Sundays at 02:00.' };
 }
 
 function common(name: Strategy['name'], { rpo, offsite }: Needs): Strategy['schedules'] {
@@ -101,15 +101,23 @@ function common(name: Strategy['name'], { rpo, offsite }: Needs): Strategy['sche
       why: 'WAL is shipped all the time; this makes sure of it, and alarms when it is late.',
     },
     ...(offsite
-      ? { offsite: { value: { run: 'copy', cron: '0 4 * * *' }, why: 'To the other repositories; only what is new.' } }
+      ? {
+          offsite: {
+            value: { run: 'copy', calendar: { at: '04:00' } },
+            why: 'To the other repositories; only what is new.',
+          },
+        }
       : {}),
-    expire: { value: { run: 'expire', cron: '0 5 * * *' }, why: 'Deletes what retention does not keep.' },
+    expire: { value: { run: 'expire', calendar: { at: '05:00' } }, why: 'Deletes what retention does not keep.' },
     verify: {
-      value: { run: 'verify', cron: '0 6 * * 6', with: { share } },
+      value: { run: 'verify', calendar: { at: '06:00', weekdays: 'saturday' }, with: { share } },
       why: share === 100 ? 'Reads everything back.' : `Reads ${share} percent back, other ones each time.`,
     },
     drill: {
-      value: { run: 'drill', cron: name === 'large' ? '0 8 1 * *' : '0 8 * * 6' },
+      value: {
+        run: 'drill',
+        calendar: { at: '08:00', ...(name === 'large' ? { days: 1 } : { weekdays: 'saturday' as const }) },
+      },
       why: `The proof: a restore that is asked questions, every ${name === 'large' ? 'month' : 'week'}.`,
     },
   };
@@ -128,6 +136,7 @@ function notesOn({ bytes, rpo, rto, offsite }: Needs): string[] {
           `An RPO of ${durationText(rpo)} makes PostgreSQL end a WAL segment every few seconds; look at what that costs in the store.`,
         ]
       : []),
+    'A dump a week, kept 12 weeks, belongs to this strategy. Dumps come with a later version.',
     ...(offsite
       ? []
       : [

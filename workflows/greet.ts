@@ -80,7 +80,7 @@ function differing(greeting: Greeting | null, at: Resolved): string[] {
   return [`the control worker and ${at.host} have different configurations of ${at.cluster}; ${at.host}'s counts`];
 }
 
-function outdated(feature: Feature, version: string, { host }: Resolved): Error {
+export function outdated(feature: Feature, version: string, { host }: Resolved): Error {
   const facts = { host, version, operation: feature };
   return failure('worker-outdated', `the worker of ${host} is of version ${version} and cannot do a ${feature}`, [
     facts,

@@ -1,4 +1,5 @@
 export { backup } from './backup.ts';
+export { check } from './check.ts';
 export { copyOffsite } from './copy-offsite.ts';
 export { drill } from './drill.ts';
 export { restore } from './restore.ts';

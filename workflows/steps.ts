@@ -39,7 +39,11 @@ export const quickOn = (at: Resolved, summary: string, attempts?: number) =>
     startToCloseTimeout: seconds(at.timeouts.quick.startToClose),
     scheduleToCloseTimeout: seconds(at.timeouts.quick.scheduleToClose),
     heartbeatTimeout: seconds(at.timeouts.quick.startToClose),
-    retry: { initialInterval: seconds(at.timeouts.quick.firstRetry), nonRetryableErrorTypes: [unknownStep] },
+    retry: {
+      initialInterval: seconds(at.timeouts.quick.firstRetry),
+      nonRetryableErrorTypes: [unknownStep],
+      ...(attempts === undefined ? {} : { maximumAttempts: attempts }),
+    },
     ...priorityOf(at),
     summary,
   });

@@ -72,7 +72,8 @@ export const askedOf = ({ cluster, reason, requestedBy }: Request): Asked => ({
 
 export const tellState = (text: string): void => setCurrentDetails(text);
 
-function parse<Schema extends z.ZodType>(schema: Schema, input: unknown): z.output<Schema> {
+/** @throws `usage`, with an example of what would be right. */
+export function parse<Schema extends z.ZodType>(schema: Schema, input: unknown): z.output<Schema> {
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
   const { workflowType } = workflowInfo();

@@ -64,7 +64,7 @@ export const initVerb = (): Command =>
 async function init(session: Session, name: string): Promise<Answer> {
   const plan = await readOptions(session.options as InitOptions, name);
   const { facts, bytes } = await lookAtServer(plan, session.signal);
-  const strategy = plan.isThere ? null : chooseStrategy(await needsOf(plan, bytes, session));
+  const strategy = plan.isKnown ? null : chooseStrategy(await needsOf(plan, bytes, session));
   if (strategy !== null) await writeAll(plan, strategy);
   const cluster = await openWithKeyAndRepository(plan, session.signal);
   const era = await declaredEra(cluster, facts);
@@ -87,14 +87,14 @@ async function init(session: Session, name: string): Promise<Answer> {
 
 /** The size is measured only where a strategy needs it and no flag says it. */
 async function lookAtServer(
-  { look, password, isThere, needs }: InitPlan,
+  { look, password, isKnown, needs }: InitPlan,
   signal: AbortSignal,
 ): Promise<{ facts: ServerFacts; bytes: number }> {
   // Where every connection of this process looks for one; the file that will hold it comes after the server has answered.
   if (password !== null) process.env.PGPASSWORD = password;
   const ask = async (client: SqlClient) => ({
     facts: await inspectSession(client),
-    bytes: isThere ? 0 : (needs.bytes ?? (await databaseBytes(client))),
+    bytes: isKnown ? 0 : (needs.bytes ?? (await databaseBytes(client))),
   });
   return withClient(look, ask, { signal, applicationName: 'pgproof init' });
 }

@@ -45,7 +45,7 @@ export async function readOptions(options: InitOptions, name: string): Promise<I
     cluster,
     host: parseName('host', options.host ?? ownHostName()),
     configFile,
-    isThere,
+    isKnown: known !== undefined,
     look: { ...where, user: options.user ?? old?.user ?? 'postgres' },
     password: old?.password ?? null,
     connection: { ...where, user: options.role ?? old?.user ?? 'pgproof', ...password },

@@ -10,8 +10,8 @@ export type InitPlan = {
   cluster: string;
   host: string;
   configFile: string;
-  /** The configuration is there: it rules, and no strategy is chosen. */
-  isThere: boolean;
+  /** The configuration is there and has the cluster: it rules, and no strategy is chosen. */
+  isKnown: boolean;
   /** How the server is looked at, this once. */
   look: ConnectionConfig;
   /** For the look alone; null: as every connection finds its own. It is kept as one of `secrets`. */

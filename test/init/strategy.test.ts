@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { configText } from '../../client/init/config.ts';
 import type { InitPlan } from '../../client/init/plan.ts';
+import { wantedSchedules } from '../../core/schedule/wanted.ts';
 import { chooseStrategy, type Needs } from '../../core/strategy.ts';
 import { parseConfig } from '../../host/config.ts';
 
@@ -11,7 +12,7 @@ const plan = (more: Partial<InitPlan> = {}): InitPlan => ({
   cluster: 'shop',
   host: 'db-7',
   configFile: '/etc/pgproof/pgproof.yaml',
-  isThere: false,
+  isKnown: false,
   look: { socket: '/run/postgresql', port: 5432, user: 'postgres', database: 'postgres' },
   password: null,
   connection: { socket: '/run/postgresql', port: 5432, user: 'pgproof', database: 'postgres' },
@@ -76,7 +77,8 @@ describe('the configuration', () => {
   test(`of every strategy is read back as it was meant (${cases.length} cases)`, () => {
     for (const each of cases) {
       const text = configText(plan(each.offsite ? both : {}), chooseStrategy(each), 'Asia/Shanghai');
-      const { timezone, clusters } = parseConfig('/pgproof.yaml', text);
+      const config = parseConfig('/pgproof.yaml', text);
+      const { timezone, clusters } = config;
       expect(timezone).toBe('Asia/Shanghai');
       expect(clusters.shop?.objectives).toMatchObject({
         rpo: each.rpo,
@@ -84,6 +86,7 @@ describe('the configuration', () => {
       });
       const runs = Object.values(clusters.shop?.schedules ?? {}).map(({ run }) => run);
       expect(runs).toEqual(['backup', 'walSync', ...(each.offsite ? ['copy'] : []), 'expire', 'verify', 'drill']);
+      expect(wantedSchedules(config).map(({ operation }) => operation)).toEqual(runs); // what `schedules apply` makes of it
     }
   });
 
