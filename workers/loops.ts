@@ -61,6 +61,7 @@ const longestWaitMs = 10_000;
 
 async function keepLoop(loop: () => Promise<void>, { what, log, signal }: LoopOptions): Promise<void> {
   let waitMs = 1000;
+  let isSecond = false;
   while (!signal.aborted) {
     const began = Date.now();
     try {
@@ -68,7 +69,13 @@ async function keepLoop(loop: () => Promise<void>, { what, log, signal }: LoopOp
     } catch (thrown) {
       if (signal.aborted) return;
       const error = asPgproofError(thrown);
-      log.error({ ...error.toDocument(), retryInMs: waitMs }, `${what} stopped: ${error.message}; it begins again`);
+      const wasSecond = isSecond;
+      isSecond = error.code === 'spool-busy';
+      // The worker that is to be replaced may take hours for its last steps, and works as it should.
+      if (isSecond && !wasSecond)
+        log.info({ code: error.code }, `${what} waits until the other worker ends: ${error.message}`);
+      if (!isSecond)
+        log.error({ ...error.toDocument(), retryInMs: waitMs }, `${what} stopped: ${error.message}; it begins again`);
     }
     if (signal.aborted) return;
     if (Date.now() - began > 60_000) waitMs = 1000;
