@@ -1,3 +1,4 @@
+import canonicalize from 'canonicalize';
 import { v5 as uuidOf } from 'uuid';
 import type { Config, ScheduleConfig } from '../config.ts';
 import { controlQueue } from '../queues.ts';
@@ -19,6 +20,8 @@ export type WantedSchedule = {
   catchup: number;
   workflowType: string;
   taskQueue: string;
+  /** Where the runs' steps are done; null where it is decided at run time. */
+  host: string | null;
   /** What each run is asked for. */
   request: Record<string, unknown>;
   /** Of all above. It travels in the request, so that a change by hand is told from one of the configuration. */
@@ -51,9 +54,15 @@ function wantedSchedule(config: Config, cluster: string, name: string, schedule:
     catchup: schedule.catchup ?? kind.catchup,
     workflowType: workflowTypes[schedule.run],
     taskQueue: controlQueue(config.fleet),
+    host: onlyHostOf(config, cluster),
     request: { cluster, ...schedule.with, requestedBy: `schedule ${id}` },
   };
-  return { ...wanted, fingerprint: idOf(JSON.stringify({ ...wanted, when: whenText(when) })) };
+  return { ...wanted, fingerprint: idOf(canonicalize({ ...wanted, when: whenText(when) }) as string) };
+}
+
+function onlyHostOf({ clusters }: Config, cluster: string): string | null {
+  const { host } = clusters[cluster] as Config['clusters'][string];
+  return host.length === 1 ? (host[0] as string) : null;
 }
 
 function whenOf(id: string, { cron, calendar, every }: ScheduleConfig): When {
