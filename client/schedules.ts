@@ -8,6 +8,7 @@ import { applySchedules } from '../workers/schedules/apply.ts';
 import { pauseSchedules, resumeSchedules } from '../workers/schedules/pause.ts';
 import { planSchedules } from '../workers/schedules/plan.ts';
 import { listSchedules } from '../workers/schedules/status.ts';
+import { ensureSearchAttributes } from '../workers/search-attributes.ts';
 import { temporalSettings } from '../workers/temporal.ts';
 import { planDocument, renderList, renderPlan } from './schedules-text.ts';
 import { type Answer, type Session, verb } from './session.ts';
@@ -44,10 +45,11 @@ function pauseOrResume(what: 'pause' | 'resume', description: string): Command {
 async function apply(session: Session): Promise<Answer> {
   const { options, signal } = session;
   const config = await session.config();
-  return withTemporal(config, async ({ client }) => {
+  return withTemporal(config, async ({ client, connection, settings }) => {
     const now = new Date();
     const plan = await planSchedules(client, config, { signal });
     const done = options.dryRun !== true;
+    if (done) await ensureSearchAttributes(connection, settings.namespace);
     if (done) await applySchedules(client, plan, { confirmed: options.yes === true, signal });
     const notes = clockNotes(wantedSchedules(config), now);
     return { json: { ...planDocument(plan, now), applied: done, notes }, text: renderPlan(plan, { done, notes, now }) };

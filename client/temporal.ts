@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { Client } from '@temporalio/client';
+import { Client, type Connection } from '@temporalio/client';
 import { PgproofError } from '../core/errors.ts';
 import { compactTime } from '../core/ids.ts';
 import { controlQueue } from '../core/queues.ts';
@@ -10,7 +10,7 @@ import { openDataConverter } from '../workers/payloads.ts';
 import type { TemporalSettings } from '../workers/temporal.ts';
 
 /** A connection for one invocation. Close it. */
-export type Temporal = { client: Client; settings: TemporalSettings; close(): Promise<void> };
+export type Temporal = { client: Client; connection: Connection; settings: TemporalSettings; close(): Promise<void> };
 
 /** A workflow that was started; all that is needed to find it again. */
 export type StartedRun = {
@@ -40,7 +40,8 @@ export async function connectTemporal(settings: TemporalSettings, offline: strin
     await connection.close();
     throw unreachable(settings, offline, error);
   }
-  return { client: new Client({ connection, namespace, dataConverter }), settings, close: () => connection.close() };
+  const client = new Client({ connection, namespace, dataConverter });
+  return { client, connection, settings, close: () => connection.close() };
 }
 
 /** Starts an operation; two at once on a cluster wait for each other by its lock, not by their ids. */

@@ -1,8 +1,10 @@
-import type { NativeConnection } from '@temporalio/worker';
+import type { Connection } from '@temporalio/client';
 import { PgproofError } from '../core/errors.ts';
 
 /** What runs can be searched by. All Keyword: SQL visibility has few Text attributes. Never a secret: they stand in the clear. */
 export const searchAttributes = ['PgCluster', 'PgHost', 'PgOperation', 'PgVerdict', 'PgBackupId'] as const;
+
+type Services = Pick<Connection, 'operatorService' | 'workflowService'>;
 
 /** `INDEXED_VALUE_TYPE_KEYWORD` of Temporal's API. */
 const keyword = 2;
@@ -12,7 +14,7 @@ const keyword = 2;
  * the first workflow task of every run, for ever.
  * @throws {PgproofError} `search-attribute-missing`, with the command that registers them. A server that is away is no such error.
  */
-export async function ensureSearchAttributes(connection: NativeConnection, namespace: string): Promise<void> {
+export async function ensureSearchAttributes(connection: Services, namespace: string): Promise<void> {
   const missing = await missingAttributes(connection, namespace);
   if (missing.length === 0) return;
   const wanted = Object.fromEntries(missing.map((name) => [name, keyword]));
@@ -26,7 +28,7 @@ export async function ensureSearchAttributes(connection: NativeConnection, names
   if (still.length > 0) throw notRegistered(still, namespace);
 }
 
-async function missingAttributes(connection: NativeConnection, namespace: string): Promise<string[]> {
+async function missingAttributes(connection: Services, namespace: string): Promise<string[]> {
   try {
     const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
     return searchAttributes.filter((name) => customAttributes[name] !== keyword);
@@ -37,7 +39,7 @@ async function missingAttributes(connection: NativeConnection, namespace: string
 }
 
 /** Temporal Cloud, and a server with rights, list attributes only to administrators; a query for one it does not know is refused to everybody. */
-async function askedByQuery({ workflowService }: NativeConnection, namespace: string): Promise<string[]> {
+async function askedByQuery({ workflowService }: Services, namespace: string): Promise<string[]> {
   const isMissing = async (name: string): Promise<boolean> => {
     try {
       await workflowService.countWorkflowExecutions({ namespace, query: `${name} = 'x'` });

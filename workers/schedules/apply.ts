@@ -10,6 +10,7 @@ import { inParallel } from '../../copy/parallel.ts';
 import { PgproofError } from '../../core/errors.ts';
 import { type Calendar, type calendarFields, every, months, weekdays } from '../../core/schedule/calendar.ts';
 import type { WantedSchedule } from '../../core/schedule/wanted.ts';
+import { attributePairs } from './attributes.ts';
 import { patiently, width } from './calls.ts';
 import type { ScheduleChange, SchedulePlan } from './plan.ts';
 import { overlapPolicies } from './terms.ts';
@@ -69,6 +70,7 @@ function optionsOf(wanted: WantedSchedule): ScheduleOptions & { action: { args: 
       workflowId: wanted.id, // Temporal adds the time of the run
       taskQueue: wanted.taskQueue,
       args: [{ ...wanted.request, fingerprint: wanted.fingerprint }],
+      typedSearchAttributes: attributePairs(wanted),
       staticSummary: `${wanted.operation} of ${wanted.cluster} by its schedule ${wanted.name}`,
     },
   };

@@ -4,13 +4,14 @@ import { durationText } from '../../core/duration.ts';
 import { type Calendar, calendarText, months, sorted, weekdays } from '../../core/schedule/calendar.ts';
 import type { WantedSchedule } from '../../core/schedule/wanted.ts';
 import { whenText } from '../../core/schedule/when.ts';
+import { foundAttributes, wantedAttributes } from './attributes.ts';
 
 /** All that a schedule is, in one text a field, so that two can be compared and the difference be read. */
 export type Terms = Record<(typeof fields)[number], string>;
 
 export const fields = [
   ...(['when', 'timezone', 'jitter', 'overlap', 'catchup', 'limits'] as const),
-  ...(['workflow', 'queue', 'request'] as const),
+  ...(['workflow', 'queue', 'request', 'attributes'] as const),
 ] as const;
 
 export function wantedTerms(wanted: WantedSchedule): Terms {
@@ -24,6 +25,7 @@ export function wantedTerms(wanted: WantedSchedule): Terms {
     workflow: `${wanted.workflowType} ${wanted.id}`,
     queue: wanted.taskQueue,
     request: requestText([wanted.request]),
+    attributes: wantedAttributes(wanted),
   };
 }
 
@@ -42,6 +44,7 @@ export function foundTerms({ spec, policies, action, state }: ScheduleDescriptio
     workflow: `${action.workflowType} ${action.workflowId}`,
     queue: action.taskQueue,
     request: requestText((action.args ?? []) as unknown[]),
+    attributes: foundAttributes(action.typedSearchAttributes),
   };
 }
 
