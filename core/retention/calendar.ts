@@ -7,6 +7,8 @@ export type Period = (typeof periods)[number];
 /** The period that a moment falls into, as people of the timezone call it: `2026-11-20`, `2026-W47`, `2026-11`, `2026`. */
 export type Calendar = (period: Period, at: number) => string;
 
+type CivilDate = { year: string; month: string; day: string };
+
 /** @param timezone of the IANA database. */
 export function calendarOf(timezone: string): Calendar {
   const format = new Intl.DateTimeFormat('en-US', {
@@ -17,9 +19,15 @@ export function calendarOf(timezone: string): Calendar {
     month: '2-digit',
     day: '2-digit',
   });
-  return (period, at) => {
+  const known = new Map<number, CivilDate>();
+  const dateOf = (at: number): CivilDate => {
     const parts = Object.fromEntries(format.formatToParts(at).map(({ type, value }) => [type, value]));
-    const [year, month, day] = [parts.year as string, parts.month as string, parts.day as string];
+    const date = { year: parts.year as string, month: parts.month as string, day: parts.day as string };
+    known.set(at, date);
+    return date;
+  };
+  return (period, at) => {
+    const { year, month, day } = known.get(at) ?? dateOf(at);
     if (period === 'yearly') return year;
     if (period === 'monthly') return `${year}-${month}`;
     if (period === 'daily') return `${year}-${month}-${day}`;

@@ -1,4 +1,5 @@
 import type { RetentionConfig } from '../config.ts';
+import type { Hold } from '../hold.ts';
 import type { Lsn } from '../lsn.ts';
 import type { TimelineId } from '../segment.ts';
 import type { HistoryEntry } from '../timeline.ts';
@@ -33,18 +34,6 @@ export type DamagedFacts = { id: string; era: string; why: string; place: Backup
 /** A drill that passed. `upTo`: the WAL that it replayed; null where its report does not say. */
 export type ProofFacts = { drill: string; backup: string; at: string; upTo: WalPoint | null };
 
-/** What somebody needs kept, whatever the rules say. `wal[].to` null: all that follows, on that timeline and those that branch off it. */
-export type HoldFacts = {
-  id: string;
-  /** Who, and why; for people. */
-  what: string;
-  /** ISO-8601; null: until it is released. */
-  until: string | null;
-  era: string;
-  backups: readonly string[];
-  wal: readonly { timeline: TimelineId; from: Lsn; to: Lsn | null }[];
-};
-
 /** Segments of one timeline that follow each other, by their numbers; `to` is the last one. */
 export type SegmentRun = { timeline: TimelineId; from: bigint; to: bigint };
 
@@ -66,5 +55,6 @@ export type RepositoryFacts = {
   backups: readonly BackupFacts[];
   damaged: readonly DamagedFacts[];
   proofs: readonly ProofFacts[];
-  holds: readonly HoldFacts[];
+  /** Those that were not released. */
+  holds: readonly Hold[];
 };

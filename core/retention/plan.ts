@@ -14,6 +14,8 @@ export type RetentionPlan = {
   delete: { era: string; id: string; why: string }[];
   /** From its start on all WAL stays, also that of later eras; null: all WAL stays. */
   continuousFrom: string | null;
+  /** What ages and the ends of holds are reckoned from: never later than the newest backup. Milliseconds since 1970. */
+  reference: number;
   /** The newest proven backup of each era: its WAL stays up to where its drill came. */
   proven: ProofFacts[];
   /** Why nothing of this is deleted unless a person says so. */
@@ -42,7 +44,7 @@ export function planRetention(facts: RepositoryFacts, rules: RetentionRules, opt
   const sequence = sequenceOf(facts, lineages, chains);
   const newest = sequence.main.at(-1);
   const proven = provenBackups(facts, chains);
-  if (newest === undefined || !hasRules(rules)) return keepAll(facts, proven, newest === undefined);
+  if (newest === undefined || !hasRules(rules)) return keepAll(facts, proven, newest, now);
 
   const reference = Math.min(now, newest.at);
   const { kept, continuousFrom } = keepByRules(sequence.main, rules, reference, calendarOf(timezone), chains);
@@ -55,17 +57,31 @@ export function planRetention(facts: RepositoryFacts, rules: RetentionRules, opt
   return {
     ...split(facts, reasons, new Set(going), going, ruleText(rules, reference)),
     continuousFrom: continuousFrom.id,
+    reference,
     proven,
     refusals: refusalsOf(facts, sequence, new Set(doomed), rules, now),
     notes: notesOf(facts, proven, reasons),
   };
 }
 
-function keepAll(facts: RepositoryFacts, proven: ProofFacts[], isEmpty: boolean): RetentionPlan {
-  const because = isEmpty ? 'no backup here can be restored by itself' : 'there is no rule';
+function keepAll(
+  facts: RepositoryFacts,
+  proven: ProofFacts[],
+  newest: Standing | undefined,
+  now: number,
+): RetentionPlan {
+  const because = newest === undefined ? 'no backup here can be restored by itself' : 'there is no rule';
   const reasons = new Map(facts.backups.map(({ id }): [string, Reason[]] => [id, [{ rule: 'no-rules', because }]]));
   const { keep } = split(facts, reasons, new Set(), [], '');
-  return { keep, delete: [], continuousFrom: null, proven, refusals: [], notes: [] };
+  return {
+    keep,
+    delete: [],
+    continuousFrom: null,
+    reference: Math.min(now, newest?.at ?? now),
+    proven,
+    refusals: [],
+    notes: [],
+  };
 }
 
 /** What an old primary has left stays as long as the time from which all is kept. */

@@ -1,6 +1,7 @@
+import { type Hold, holdsBackup, isInForce } from '../hold.ts';
 import { compareLsn } from '../lsn.ts';
 import type { Chains } from './chains.ts';
-import type { BackupFacts, HoldFacts, ProofFacts, RepositoryFacts } from './facts.ts';
+import type { BackupFacts, ProofFacts, RepositoryFacts } from './facts.ts';
 import type { Kept } from './rules.ts';
 
 /*
@@ -21,21 +22,21 @@ export function protectedBackups(
         reason: { rule: 'proof', because: `the newest of its era that a drill has proven: ${drill}` },
       }),
     ),
-    ...standingHolds(facts, reference).flatMap(({ backups, id, what, until }) =>
-      backups.map(
-        (backup): Kept => ({
-          id: backup,
-          reason: { rule: 'hold', because: `${id}: ${what}${until === null ? '' : `, until ${until}`}` },
-        }),
-      ),
+    ...standingHolds(facts, reference).flatMap((hold) =>
+      facts.backups
+        .filter(({ era, id }) => holdsBackup(hold, era, id))
+        .map(({ id }): Kept => ({ id, reason: { rule: 'hold', because: holdText(hold) } })),
     ),
     ...doubtful(facts, chains),
   ];
 }
 
-export function standingHolds({ holds }: RepositoryFacts, reference: number): HoldFacts[] {
-  return holds.filter(({ until }) => until === null || !(Date.parse(until) < reference));
+export function standingHolds({ holds }: RepositoryFacts, reference: number): Hold[] {
+  return holds.filter((hold) => isInForce(hold, new Date(reference)));
 }
+
+const holdText = ({ id, by, reason, until }: Hold): string =>
+  `${id} of ${by}${reason === null ? '' : ` (${reason})`}, until ${until}`;
 
 /** Of each era the newest backup that a drill has passed on, with that backup's newest drill. */
 export function provenBackups({ eras, backups, proofs }: RepositoryFacts, { parentsOf }: Chains): ProofFacts[] {

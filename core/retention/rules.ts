@@ -69,8 +69,10 @@ export function keepByRules(
   if (isSet(rules.wal)) {
     const { since, before, inside } = windowOf(main, reference, rules.wal);
     keep('wal', `WAL since ${iso(since)} is replayed from it`, ...before);
-    // Without it the one before would stay for ever: all between would have left the window by the time it is replaced.
-    keep('wal', 'it follows the one that WAL is replayed from', ...inside.slice(0, 1));
+    // The first of an era: no WAL of before leads into it. And without one that follows, the one before would stay for ever:
+    // all between would have left the window by the time it is replaced.
+    const firsts = inside.filter(({ era }, index) => era !== inside[index - 1]?.era);
+    keep('wal', 'the next one that WAL will be replayed from', ...firsts);
     starts.push(...before, ...inside.slice(0, 1));
   }
   for (const period of periods) {

@@ -1,3 +1,4 @@
+import type { WalRange } from '../hold.ts';
 import { formatLsn, type Lsn, lsnPosition } from '../lsn.ts';
 import type { TimelineId } from '../segment.ts';
 import type { TimelinePath } from '../timeline.ts';
@@ -7,12 +8,10 @@ import { type Lineage, leadsThrough, lineageOf } from './lineage.ts';
 import type { RetentionPlan } from './plan.ts';
 import { standingHolds } from './protect.ts';
 
-/** WAL that goes: whole segments, `to` is the first position behind them. */
-export type WalCut = { timeline: TimelineId; from: Lsn; to: Lsn };
-
 export type WalPlan = {
   era: string;
-  cuts: WalCut[];
+  /** What goes: whole segments, also those that are not there any more. */
+  cuts: WalRange[];
   /** Segments that are there and go. */
   segments: number;
   /** Segments that are there and stay. */
@@ -60,8 +59,10 @@ function keepsAll({ era, wal }: EraFacts, doubt: string | null): WalPlan {
 }
 
 /** A damaged backup needs WAL, and where its record is lost nobody knows which. */
-function doubtOf({ damaged, backups }: RepositoryFacts, { era, doubt, ...facts }: EraFacts): string | null {
+function doubtOf({ damaged, backups, holds }: RepositoryFacts, { era, doubt, ...facts }: EraFacts): string | null {
   if (doubt !== null) return doubt;
+  const all = holds.find(({ needs }) => needs === null);
+  if (all !== undefined) return `hold ${all.id} needs everything`;
   const lost = damaged.find((backup) => backup.era === era && backup.place === null);
   if (lost !== undefined) return `nobody knows which WAL the damaged backup ${lost.id} needs`;
   const { paths } = lineageOf({ era, doubt, ...facts });
@@ -88,17 +89,16 @@ function needsOf({ backups, damaged, holds }: RepositoryFacts, era: string, prov
     return backup === undefined ? [] : [{ from: { timeline: backup.timeline, lsn: backup.startLsn }, to: upTo }];
   });
   const held = holds
-    .filter((hold) => hold.era === era)
-    .flatMap(({ wal }) =>
-      wal.map(
-        ({ timeline, from, to }): Need => ({
-          from: { timeline, lsn: from },
-          to: to === null ? null : { timeline, lsn: to },
-        }),
-      ),
-    );
+    .flatMap(({ needs }) => needs ?? [])
+    .filter((each) => each.era === era)
+    .flatMap(({ wal }) => wal.map(heldNeed));
   return [...toConsistency, ...toTarget, ...held];
 }
+
+const heldNeed = ({ timeline, from, to }: WalRange): Need => ({
+  from: { timeline, lsn: from },
+  to: to === null ? null : { timeline, lsn: to },
+});
 
 function planEra(era: EraFacts, needs: readonly Need[], most: number): WalPlan {
   const lineage = lineageOf(era);
@@ -108,7 +108,7 @@ function planEra(era: EraFacts, needs: readonly Need[], most: number): WalPlan {
   if (unknown !== undefined)
     return keepsAll(era, `WAL of timeline ${unknown.timeline} is needed, which is not in the archive`);
   const needed = neededSegments(needs, lineage, era.segmentBytes);
-  const cuts: WalCut[] = [];
+  const cuts: WalRange[] = [];
   let segments = 0;
   for (const timeline of new Set(era.wal.map((run) => run.timeline))) {
     if (!lineage.paths.has(timeline)) continue; // not adopted: nobody knows whose it is
@@ -204,7 +204,7 @@ const amount = (intervals: readonly Interval[]): number =>
 
 const count = (wal: EraFacts['wal']): number => wal.reduce((sum, { from, to }) => sum + Number(to - from + 1n), 0);
 
-function asLsn(from: bigint, to: bigint, segmentBytes: number): Pick<WalCut, 'from' | 'to'> {
+function asLsn(from: bigint, to: bigint, segmentBytes: number): Pick<WalRange, 'from' | 'to'> {
   const size = BigInt(segmentBytes);
   return { from: formatLsn(from * size), to: formatLsn((to + 1n) * size) };
 }
