@@ -118,6 +118,18 @@ describe('scenario 5: a zombie attempt that goes on beside its replacement', () 
 });
 
 describe('scenario 4: Temporal killed', () => {
+  test('a copy that runs meanwhile goes on, and is the one that is committed', async () => {
+    await work();
+    const run = await fleet.start('backup');
+    await until(isCopying, 20);
+    const [copy] = await copying();
+    await fleet.server.stop();
+    await fleet.server.start();
+    const { report } = await fleet.finish(run);
+    expect(copy).toContain(report.result.id);
+    await expectWhole(report.result.id as string);
+  });
+
   test('WAL keeps reaching the repository, also from a worker that starts meanwhile; the run goes on when it is back', async () => {
     const first = await work();
     await fleet.stage.letShip(false);
