@@ -20,11 +20,15 @@ const askedFor = asked.extend({ id: z.string().regex(runIdPattern) });
 /** The phases of a base backup. What one leaves for the next lies on the host and in the repository, never in a payload. */
 export function backupSteps(host: Host) {
   return {
-    /** About how much there is to copy, null where the role may not ask. */
+    /**
+     * `bytes`: about how much there is to copy, null where the role may not ask. `awaitsPrimary`: the server is a standby that
+     * archives, so its copy ends only once the primary has ended the segment that it ends in.
+     */
     preflightBackup: atEdge(asked, (input, run) =>
       attempt(host, 'backup', input, run, async (cluster, inner) => {
-        await preflight(cluster, inner);
-        return { bytes: await expectedBytes(cluster, inner.signal) };
+        const { server } = await preflight(cluster, inner);
+        const awaitsPrimary = server.inRecovery && server.settings.archive_mode === 'always';
+        return { bytes: await expectedBytes(cluster, inner.signal), awaitsPrimary };
       }),
     ),
     copyBase: atEdge(asked, (input, run) =>

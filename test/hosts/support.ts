@@ -41,6 +41,9 @@ export type Pair = {
 export type PairOptions = { prefer?: 'primary' | 'standby'; hosts?: Record<string, object> };
 
 export async function openPair(stage: Stage, { prefer = 'standby', hosts = {} }: PairOptions = {}): Promise<Pair> {
+  // Without slots, so that a standby that is stopped finds the WAL again.
+  await stage.server.sql("ALTER SYSTEM SET wal_keep_size = '1GB'");
+  await stage.server.sql('SELECT pg_reload_conf()');
   const standby = await startStandby(stage);
   const files = { 'db-7': join(stage.folder, 'db-7.yaml'), 'db-8': join(stage.folder, 'db-8.yaml') };
   const write = (order: string[]): void => {

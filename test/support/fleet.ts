@@ -6,6 +6,7 @@ import {
   startOperation,
   type Temporal,
 } from '../../client/temporal.ts';
+import type { Config } from '../../core/config.ts';
 import type { FiledReport } from '../../core/report.ts';
 import type { Operation } from '../../core/request.ts';
 import type { Timeouts } from '../../core/timeouts.ts';
@@ -24,13 +25,21 @@ export type Fleet = {
   dispose(): Promise<void>;
 };
 
-type FleetOptions = { major: string; password?: string; offsite?: boolean; timeouts?: Timeouts };
+type FleetOptions = {
+  major: string;
+  password?: string;
+  offsite?: boolean;
+  timeouts?: Timeouts;
+  /** Of the control worker, where it is not the stage's. */
+  controlConfig?: (stage: Stage) => Promise<Config>;
+};
 
 export async function openFleet({
   major,
   password,
   offsite = false,
   timeouts = shortTimeouts,
+  controlConfig = async (stage) => stage.host.config,
 }: FleetOptions): Promise<Fleet> {
   const closers: (() => Promise<void>)[] = [];
   const dispose = async (): Promise<void> => {
@@ -48,7 +57,7 @@ export async function openFleet({
     closers.push(stage.dispose);
     const temporal = await connectTemporal(server.settings, null);
     closers.push(temporal.close);
-    closers.push(await startControl(stage, server, timeouts));
+    closers.push(await startControl(await controlConfig(stage), server, timeouts));
     return {
       stage,
       server,
@@ -73,11 +82,11 @@ function resultOf(followed: Followed<FiledReport>): FiledReport {
   throw new Error('nobody detaches here');
 }
 
-async function startControl(stage: Stage, server: TestTemporal, timeouts: Timeouts): Promise<() => Promise<void>> {
+async function startControl(config: Config, server: TestTemporal, timeouts: Timeouts): Promise<() => Promise<void>> {
   const stop = new AbortController();
   const serving = Promise.withResolvers<void>();
   const running = runControl({
-    config: stage.host.config,
+    config,
     temporal: server.settings,
     log: silent,
     signal: stop.signal,
