@@ -6,7 +6,7 @@ export type FetchFolder = {
   root: string;
   /** Checked files, each under its own name; restore_command moves them away. */
   ready: string;
-  /** Empty files: restore_command waits for these names. */
+  /** Empty files: restore_command waits for these names. It makes and removes them; nobody else does. */
   wanted: string;
   /** Why a name cannot be had; restore_command answers 255 at once. */
   failed: string;

@@ -88,7 +88,7 @@ export class Prefetcher {
     const lay = this.#indexesReady();
     const lie = new Set(await readdir(this.#parts.folder.ready));
     for (const index of lay) if (!lie.has(this.#segment(index).name)) this.#taken(index);
-    for (const name of await readdir(this.#parts.folder.wanted)) await this.#wanted(name);
+    for (const name of await readdir(this.#parts.folder.wanted)) if (!lie.has(name)) await this.#wanted(name);
     for (const index of this.#indexesReady()) if (!this.#near(index)) await this.#drop(index);
     for (let index = this.#cursor; this.#near(index) && this.#fetching.size < this.#parallel; index += 1) {
       if (!this.#slots.has(index)) this.#begin(index);
@@ -172,9 +172,9 @@ export class Prefetcher {
     await this.#place(this.#parts.folder.failed, name, Buffer.from(`${error.code}: ${error.message}\n`));
   }
 
-  async #publish(name: string, bytes: Uint8Array): Promise<void> {
-    await this.#place(this.#parts.folder.ready, name, bytes);
-    await rm(join(this.#parts.folder.wanted, name), { force: true });
+  /** The request stays: restore_command takes it back itself. Removed here, the next one for the same file could go with it. */
+  #publish(name: string, bytes: Uint8Array): Promise<void> {
+    return this.#place(this.#parts.folder.ready, name, bytes);
   }
 
   /** By rename: whoever sees the name sees the whole file. */

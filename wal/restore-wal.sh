@@ -64,9 +64,10 @@ main() {
     *) doubt 'the inventory cannot be read' ;;
   esac
   wait_until_ready
+  # Taken back before the file is taken: whoever sees that it was taken sees no request for it, unless it is a new one.
+  rm -f -- "$folder/wanted/$name"
   # Moved, not copied: it takes no second time to write, and tells the prefetcher to go on.
   mv -f -- "$folder/ready/$name" "$path" || doubt "it cannot be moved to $path"
-  rm -f -- "$folder/wanted/$name"
   answer=0
   exit
 }

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import fs, { copyFileSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { expect, test, vi } from 'vitest';
 import { segmentName } from '../../core/segment.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
@@ -54,6 +55,14 @@ test('history files are served whenever they are asked for, also one that was ad
       expect(await ask('00000002.history')).toMatchObject({ code: 0, content: expect.stringContaining('0/1800000') });
     }
     expect(await ask('00000003.history')).toMatchObject({ code: 1 });
+  });
+});
+
+test('a request that comes the moment the one before it was served is not lost', async () => {
+  const stage = await open(1);
+  await putHistory(stage.cluster.repository, noKeys, 'shop', era, 2, Buffer.from('1\t0/1800000\tno reason\n'));
+  await stage.prefetching(async ({ dir }) => {
+    expect(await askWithoutAPause(dir, '00000002.history', 300)).toBe(300);
   });
 });
 
@@ -130,6 +139,33 @@ test('a prefetcher that broke down says so at once: restore_command does not wai
     expect(await prefetch.failure()).not.toBeNull();
   });
 });
+
+/**
+ * Asks for a file again within microseconds of having it, as no shell could: in a thread that never sleeps.
+ * @returns how often it was served.
+ */
+function askWithoutAPause(dir: string, name: string, times: number): Promise<number> {
+  const worker = new Worker(
+    `const { existsSync, renameSync, rmSync, writeFileSync } = require('node:fs');
+     const { parentPort, workerData: { wanted, ready, taken, times } } = require('node:worker_threads');
+     const deadline = Date.now() + 20_000;
+     let served = 0;
+     while (served < times && Date.now() < deadline) {
+       writeFileSync(wanted, '');
+       while (!existsSync(ready) && Date.now() < deadline);
+       if (!existsSync(ready)) break;
+       rmSync(wanted);
+       renameSync(ready, taken);
+       served += 1;
+     }
+     parentPort.postMessage(served);`,
+    {
+      eval: true,
+      workerData: { wanted: join(dir, 'wanted', name), ready: join(dir, 'ready', name), taken: `${dir}.taken`, times },
+    },
+  );
+  return new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
+}
 
 type Asked = { code: number; content: string | null };
 type Stage = { ask(name: string): Promise<Asked>; dir: string; prefetch: Awaited<ReturnType<typeof startPrefetch>> };
