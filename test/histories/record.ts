@@ -2,7 +2,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
-import { cancelOperation, type StartedRun } from '../../client/temporal.ts';
+import { followRun } from '../../client/follow.ts';
+import { cancelOperation, type StartedRun, startOperation } from '../../client/temporal.ts';
 import { parseTarget } from '../../core/target.ts';
 import { withClusterLock } from '../../postgres/lock.ts';
 import { planRestore } from '../../restore/plan.ts';
@@ -29,12 +30,15 @@ try {
   await save('backup-busy', await busy());
   await save('backup-cancelled', await cancelled());
   await save('backup-refused', await ended(await fleet.start('backup', { cluster: 'unknown' })));
+  await save('check', await check());
   await save('copy', await ended(await fleet.start('copy', { to: 'offsite' })));
   await save('copy-failed', await ended(await fleet.start('copy', { to: 'elsewhere' })));
   await save('drill', await ended(await fleet.start('drill')));
   await save('verify', await ended(await fleet.start('verify', { share: 50, restore: true })));
   await save('verify-refused', await ended(await fleet.start('verify', { repository: 'elsewhere' })));
   await save('restore', await ended(await fleet.start('restore', { plan: await plan() })));
+  await worker.stop();
+  await save('check-away', await check());
 } finally {
   await worker.stop();
   await fleet.dispose();
@@ -43,6 +47,12 @@ try {
 
 async function ended(run: StartedRun): Promise<StartedRun> {
   await fleet.finish(run).catch((error: unknown) => console.log(`${run.operation}: ${error}`));
+  return run;
+}
+
+async function check(): Promise<StartedRun> {
+  const run = await startOperation(fleet.temporal, 'main', 'check', { cluster: 'shop' });
+  await followRun(fleet.temporal, run, { fleet: 'main', signal: new AbortController().signal });
   return run;
 }
 

@@ -23,6 +23,8 @@ test('there are recorded histories of each workflow, and of runs that failed, wa
       'backup-busy',
       'backup-cancelled',
       'backup-refused',
+      'check',
+      'check-away',
       'copy',
       'copy-failed',
       'drill',
