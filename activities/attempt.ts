@@ -21,8 +21,8 @@ export type Asked = z.output<typeof asked>;
 /** Which failures leave no report: of these the workflow tells, when it gives up. */
 type Quiet = (error: PgproofError) => boolean;
 
-/** Nothing was begun: the workflow waits for the cluster. */
-const isBusy: Quiet = ({ code }) => code === 'cluster-busy';
+/** Nothing was begun: the workflow waits for the cluster, or it is another fleet's, whose reports are not ours to write. */
+const wasNotBegun: Quiet = ({ code }) => code === 'cluster-busy' || code === 'owner-other';
 
 type Step<Result> = (cluster: ProtectedCluster, run: Run, order: ReportOrder) => Promise<Result>;
 
@@ -36,7 +36,7 @@ export async function attempt<Result>(
   { cluster: name, reason, requestedBy, startedAt }: Asked,
   { signal, progress, workflowId, runId }: EdgeRun,
   step: Step<Result>,
-  isQuiet: Quiet = isBusy,
+  isQuiet: Quiet = wasNotBegun,
 ): Promise<Result> {
   const cluster = await openCluster(host, name, { signal });
   const order: ReportOrder = { operation, workflow: { workflowId, runId }, requestedBy, reason, startedAt };

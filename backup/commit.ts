@@ -6,6 +6,7 @@ import { findBackup, readRecord } from '../repository/catalogue.ts';
 import { commitBackup } from '../repository/commit.ts';
 import { currentEra } from '../repository/eras.ts';
 import { basePrefix } from '../repository/layout.ts';
+import { assertOwner } from '../repository/owner.ts';
 import type { BackupRecord } from '../repository/record.ts';
 import type { Repository } from '../repository/repository.ts';
 import { missingSegments } from '../wal/await.ts';
@@ -16,7 +17,7 @@ import { findPending, neededWal, noteDropped, type PendingBackup, readDropped, r
  * Makes the copied backup exist, in each repository that holds the copy: its commit file is the last write there, after that
  * repository itself was asked whether it holds every part and every segment from start to stop (invariant 1). One that is not
  * required and lacks something, or answers nothing for `patienceSeconds`, is left out. May be repeated: a backup that is committed is answered.
- * @throws {PgproofError} `segment-not-archived`, `wal-conflict`, `backup-unverified`, `era-mismatch`, `backup-deleted`,
+ * @throws {PgproofError} `owner-other`, `segment-not-archived`, `wal-conflict`, `backup-unverified`, `era-mismatch`, `backup-deleted`,
  * `backup-missing`.
  */
 export async function commit(
@@ -32,6 +33,7 @@ export async function commit(
   // All of them before the first is committed: what fails now leaves no backup anywhere.
   const isWhole = async (repository: Repository, signal: AbortSignal) => {
     const there = inRepository(cluster, repository);
+    await assertOwner(repository, cluster, { signal });
     await assertEra(there, pending, signal);
     await assertWal(there, pending, signal);
     await assertParts(there, pending, signal);

@@ -6,6 +6,7 @@ import { inRepository, type ProtectedCluster } from '../postgres/cluster.ts';
 import { inspectSession, type ServerFacts } from '../postgres/server.ts';
 import { findTools, type Tools } from '../postgres/tools.ts';
 import { currentEra } from '../repository/eras.ts';
+import { assertOwner } from '../repository/owner.ts';
 import type { EraRecord } from '../repository/record.ts';
 import { listHistories } from '../repository/wal.ts';
 import { handOverHint, isNamedLeader } from '../wal/leader.ts';
@@ -18,7 +19,7 @@ export type Fit = { era: EraRecord; server: ServerFacts; tools: Tools; copies: C
  * Refuses what would fail later, before anything is written: a server that is not the declared era's, a standby, settings
  * under which the WAL of the backup never arrives, a role that may not copy, missing programs, a required repository that is
  * away or not ready for it.
- * @throws {PgproofError} `era-undeclared`, `era-mismatch`, `server-in-recovery`, `server-settings`, `rights-missing`,
+ * @throws {PgproofError} `owner-other`, `era-undeclared`, `era-mismatch`, `server-in-recovery`, `server-settings`, `rights-missing`,
  * `timeline-not-adopted`, `tool-missing`, and whatever `withClient` throws.
  */
 export async function preflight(cluster: ProtectedCluster, run: Run): Promise<Fit> {
@@ -30,6 +31,7 @@ export async function preflight(cluster: ProtectedCluster, run: Run): Promise<Fi
   const eras: EraRecord[] = [];
   await copies.each(run.signal, async (repository) => {
     const there = inRepository(cluster, repository);
+    await assertOwner(repository, cluster, { signal: run.signal });
     const era = await declaredEra(there, server);
     await refuseUnknownTimeline(there, era, server);
     eras.push(era);

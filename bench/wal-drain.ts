@@ -60,6 +60,7 @@ async function open(tools: Tools): Promise<ProtectedCluster> {
   await makeSpool(paths.spool);
   return {
     name: 'bench',
+    fleet: 'bench',
     host: 'bench',
     config: {
       host: ['bench'],
@@ -87,7 +88,7 @@ async function withAnother(cluster: ProtectedCluster): Promise<ProtectedCluster>
   const { systemId, major, segmentBytes, timeline, startLsn } = await requireEra(cluster.repository, cluster.name);
   const facts = { systemId, major, segmentBytes, timeline, insertLsn: startLsn as Lsn, inRecovery: false };
   const config = { ...cluster.config, repositories: ['bench', 'far'], write: 'all' as const };
-  await declareEraInAll([cluster.repository, far], cluster, cluster.name, facts);
+  await declareEraInAll([cluster.repository, far], cluster, facts);
   return { ...cluster, config, ...withRepositories([cluster.repository, far]) };
 }
 

@@ -21,7 +21,7 @@ async function declare(session: Session, name: string): Promise<Answer> {
   const cluster = await session.cluster(name);
   const facts = await inspectServer(cluster.config.connection, { signal: session.signal });
   const repositories = repositoriesToWrite(cluster);
-  const { era, broughtTo } = await declareEraInAll(repositories, cluster, name, facts, { signal: session.signal });
+  const { era, broughtTo } = await declareEraInAll(repositories, cluster, facts, { signal: session.signal });
   const away = writtenNames(cluster.config).filter(
     (one) => !repositories.some((repository) => repository.name === one),
   );

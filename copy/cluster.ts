@@ -17,11 +17,11 @@ export async function copyCluster(
   options: CopyOptions = {},
 ): Promise<CopyResult> {
   const { from, to } = copyRoute(cluster, wanted);
-  const { name, keys, walKeys, paths } = cluster;
+  const { name } = cluster;
   const targets: CopyTarget[] = [];
   for (const target of to) {
     if (isAway(target)) targets.push(awayTarget(target));
-    else targets.push(await copyRepository({ from, to: target, cluster: name, keys, walKeys, paths }, run, options));
+    else targets.push(await copyRepository({ ...cluster, from, to: target, cluster: name }, run, options));
   }
   return { from: from.name, targets };
 }

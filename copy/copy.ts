@@ -3,6 +3,7 @@ import { asPgproofError, PgproofError } from '../core/errors.ts';
 import type { CopyTarget } from '../core/report.ts';
 import type { Run } from '../core/run.ts';
 import { listBackups } from '../repository/catalogue.ts';
+import { assertOwner } from '../repository/owner.ts';
 import { withoutStanding } from '../storage/standing.ts';
 import { copyArchive, every, noWal } from './archive.ts';
 import { copyBackups } from './backups.ts';
@@ -63,9 +64,10 @@ export async function copyRepository(pair: Pair, run: Run, options: CopyOptions 
 }
 
 async function carryOut(pair: Pair, run: Run, tally: Tally, options: CopyOptions): Promise<CopyTarget['lag']> {
-  const { from, keys, cluster } = pair;
+  const { from, to, keys, cluster } = pair;
   const { signal } = run;
-  tally.begin(`from ${from.name} to ${pair.to.name}`);
+  tally.begin(`from ${from.name} to ${to.name}`);
+  await assertOwner(to, { ...pair, name: cluster }, { signal });
   // Before the WAL is listed: all that these backups need is in the archive by now.
   const entries = await listBackups(from, keys, cluster, { signal });
   const copying: Copying = { ...pair, run, tally, width: options.parallel ?? 4, again: false, newWal: noWal };

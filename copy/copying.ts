@@ -6,7 +6,7 @@ import type { Tally } from './tally.ts';
 /** From where to where one cluster is copied, and the keys that tell whether what is read is whole. */
 export type Pair = { from: Repository; to: Repository; cluster: string } & Pick<
   ProtectedCluster,
-  'keys' | 'walKeys' | 'paths'
+  'fleet' | 'host' | 'keys' | 'walKeys' | 'paths'
 >;
 
 /** A copy under way: what its phases are handed. */

@@ -29,7 +29,7 @@ export async function openCluster(
   const opened = await openRepositories(host, name, config, { keys, walKeys }, options);
   const paths = clusterPaths(host.stateDir, name);
   await makeFolders(paths);
-  return { name, host: host.name, config, ...opened, keys, walKeys, paths };
+  return { name, fleet: host.config.fleet, host: host.name, config, ...opened, keys, walKeys, paths };
 }
 
 /** Where everything of a cluster lies in this host's state. */

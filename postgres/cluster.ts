@@ -7,6 +7,8 @@ import type { Repository } from '../repository/repository.ts';
 /** A cluster of this host, opened: all that an engine needs to work on it. `host/` opens it; engines take it as it is. */
 export type ProtectedCluster = {
   name: string;
+  /** That this host is of: the only one that may write the cluster. */
+  fleet: string;
   /** Name of this host, as the config has it. */
   host: string;
   config: ClusterConfig;

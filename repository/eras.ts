@@ -6,6 +6,7 @@ import type { StoreOptions } from '../storage/store.ts';
 import { canonicalBytes, readDocument } from './document.ts';
 import type { ClusterKeys } from './keys.ts';
 import { eraKey, eraPrefix, formatVersion } from './layout.ts';
+import { assertOwner, type Writer } from './owner.ts';
 import { type EraRecord, eraRecord } from './record.ts';
 import type { Repository } from './repository.ts';
 
@@ -112,25 +113,26 @@ export async function declareEra(
 
 /**
  * Declares the server in several repositories, in each by the same document; what one lacks of the eras that another has
- * is brought to it. So a repository that was away, or that is new, is completed by calling this again.
+ * is brought to it: if all of them are this fleet's. So a repository that was away, or that is new, is completed by calling this again.
  * @param repositories at least one.
- * @throws {PgproofError} as `declareEra`; `era-exists` only where no repository lacked anything.
+ * @throws {PgproofError} as `declareEra`; `owner-other`; `era-exists` only where no repository lacked anything.
  */
 export async function declareEraInAll(
   repositories: readonly Repository[],
-  keys: ClusterKeys,
-  cluster: string,
+  cluster: Writer & ClusterKeys,
   facts: EraFacts,
   options: StoreOptions = {},
 ): Promise<{ era: EraRecord; broughtTo: string[] }> {
-  const known = await erasOfAll(repositories, cluster, options);
+  const { name } = cluster;
+  for (const repository of repositories) await assertOwner(repository, cluster, options);
+  const known = await erasOfAll(repositories, name, options);
   const newest = known.at(-1);
   const isDeclared = newest?.systemId === facts.systemId && newest.major === facts.major;
-  const broughtTo = await bringEras(repositories, cluster, known, options);
+  const broughtTo = await bringEras(repositories, name, known, options);
   const [first, ...others] = repositories as [Repository, ...Repository[]];
   if (isDeclared && broughtTo.length > 0) return { era: newest, broughtTo };
-  const era = await declareEra(first, keys, cluster, facts, options);
-  await bringEras(others, cluster, [era], options);
+  const era = await declareEra(first, cluster, name, facts, options);
+  await bringEras(others, name, [era], options);
   return { era, broughtTo: repositories.map(({ name }) => name) };
 }
 

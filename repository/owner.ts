@@ -8,51 +8,32 @@ import { formatVersion, ownerKey, ownerPrefix } from './layout.ts';
 import { type OwnerRecord, ownerRecord } from './record.ts';
 import type { Repository } from './repository.ts';
 
-/** Who writes: a fleet of one of its hosts. `identity` tells two fleets of one name apart; null without a key. */
-export type Writer = { fleet: string; identity: string | null; host: string };
-
-/** @param keys of the cluster's WAL and backups: any set of a key file has the same identity. */
-export function writerOf(
-  { fleet, host, keys }: { fleet: string; host: string; keys: KeyRing },
-  cluster: string,
-): Writer {
-  const { identityKey } = keys;
-  const identity =
-    identityKey === null
-      ? null
-      : createHmac('sha256', identityKey).update(`owner\0${cluster}`).digest('hex').slice(0, 32);
-  return { fleet, identity, host };
-}
+/** Who writes a cluster: a fleet, from one of its hosts. Two fleets of one name are told apart by the keys of the cluster. */
+export type Writer = { name: string; fleet: string; host: string; keys: KeyRing };
 
 /**
  * Makes sure that the cluster is this fleet's in the repository. The first one that writes claims it.
  * @throws {PgproofError} `owner-other`, with who and since when.
  */
-export async function assertOwner(
-  repository: Repository,
-  cluster: string,
-  writer: Writer,
-  options: StoreOptions = {},
-): Promise<void> {
-  const found = await findOwner(repository, cluster, options);
+export async function assertOwner(repository: Repository, writer: Writer, options: StoreOptions = {}): Promise<void> {
+  const found = await findOwner(repository, writer.name, options);
   if (found !== null) return refuseOther(repository, found.owner, writer);
-  await claim(repository, cluster, 1, { writer, reason: null }, options).catch((error: unknown) => {
+  await claim(repository, 1, { writer, reason: null }, options).catch((error: unknown) => {
     if (!hasCode(error, 'object-exists')) throw error;
   });
   // Somebody may have claimed at the same moment: in a store that replaces objects the later one wins, and the other is refused.
-  const after = await findOwner(repository, cluster, options);
+  const after = await findOwner(repository, writer.name, options);
   if (after !== null) refuseOther(repository, after.owner, writer);
 }
 
 /** From now on the cluster is this fleet's. @returns who it was before; null: nobody. */
 export async function takeOwnership(
   repository: Repository,
-  cluster: string,
   { writer, reason }: { writer: Writer; reason: string | null },
   options: StoreOptions = {},
 ): Promise<OwnerRecord | null> {
-  const found = await findOwner(repository, cluster, options);
-  await claim(repository, cluster, (found?.number ?? 0) + 1, { writer, reason }, options);
+  const found = await findOwner(repository, writer.name, options);
+  await claim(repository, (found?.number ?? 0) + 1, { writer, reason }, options);
   return found?.owner ?? null;
 }
 
@@ -81,17 +62,16 @@ async function findOwner(
 
 async function claim(
   { store }: Repository,
-  cluster: string,
   number: number,
   { writer, reason }: { writer: Writer; reason: string | null },
   options: StoreOptions,
 ): Promise<void> {
-  const { fleet, identity, host } = writer;
+  const { name: cluster, fleet, host } = writer;
   const owner: OwnerRecord = {
     formatVersion,
     cluster,
     fleet,
-    identity,
+    identity: identityOf(writer),
     claimedAt: new Date().toISOString(),
     by: host,
     reason,
@@ -101,7 +81,8 @@ async function claim(
 
 /** An owner without a key, or a writer without one, is told by its name only. */
 function refuseOther({ name }: Repository, owner: OwnerRecord, writer: Writer): void {
-  const isSameKey = owner.identity === null || writer.identity === null || owner.identity === writer.identity;
+  const identity = identityOf(writer);
+  const isSameKey = owner.identity === null || identity === null || owner.identity === identity;
   if (owner.fleet === writer.fleet && isSameKey) return;
   const who =
     owner.fleet === writer.fleet ? `another fleet that is called '${owner.fleet}', too` : `fleet '${owner.fleet}'`;
@@ -120,4 +101,10 @@ function refuseOther({ name }: Repository, owner: OwnerRecord, writer: Writer): 
       hint: `Two fleets must never write one cluster. If that one is gone for good: pgproof owner take ${owner.cluster}`,
     },
   );
+}
+
+/** Says nothing of the key that it is made with, which rotation never changes. */
+function identityOf({ name, keys: { identityKey } }: Writer): string | null {
+  if (identityKey === null) return null;
+  return createHmac('sha256', identityKey).update(`owner\0${name}`).digest('hex').slice(0, 32);
 }

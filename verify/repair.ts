@@ -3,6 +3,7 @@ import { asPgproofError, hasCode } from '../core/errors.ts';
 import type { Run } from '../core/run.ts';
 import type { Repaired } from '../core/verified.ts';
 import { inRepository, type ProtectedCluster } from '../postgres/cluster.ts';
+import { assertOwner } from '../repository/owner.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { KnownEra } from './documents.ts';
 import type { Damage, Findings } from './findings.ts';
@@ -13,6 +14,7 @@ import { type Source, sourceFor } from './sources.ts';
  * Replaces what is damaged or missing by a whole copy from another repository of the cluster. The copy is read and checked where it
  * is first; only then the damaged object goes, and the new one is read back before it counts as repaired. What a backup needs comes
  * before its commit file.
+ * @throws {PgproofError} `owner-other` before anything is written.
  */
 export async function repairAll(
   cluster: ProtectedCluster,
@@ -21,6 +23,7 @@ export async function repairAll(
   run: Run,
 ): Promise<void> {
   const others = cluster.repositories.filter(({ id }) => id !== cluster.repository.id);
+  if (findings.open.length > 0) await assertOwner(cluster.repository, cluster, { signal: run.signal });
   const open = findings.open.filter(({ kind }) => kind !== 'conflict').sort((a, b) => rankOf(a) - rankOf(b));
   for (const [index, damage] of open.entries()) {
     run.progress({ phase: 'repair', note: `${index + 1} of ${open.length}: ${damage.object}` });

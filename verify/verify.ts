@@ -8,6 +8,7 @@ import { reported } from '../report/file.ts';
 import type { Workflow } from '../report/report.ts';
 import { verifyOutcome } from '../report/verify.ts';
 import { findBackupIn } from '../repository/merged.ts';
+import { assertOwner } from '../repository/owner.ts';
 import { earlierVerifies } from './earlier.ts';
 import { verifyRepository } from './repository.ts';
 import { asOnlyVerify } from './scratch.ts';
@@ -16,7 +17,7 @@ export type VerifyAsked = Pick<VerifyRequest, 'repository' | 'share' | 'restore'
 
 /**
  * Verifies the cluster's repositories and files one report about all of them.
- * @throws {PgproofError} `cluster-busy`, which leaves no report; `repository-unknown`, `backup-missing`, `backup-ambiguous`; `cancelled`. Damage is an answer, not an error.
+ * @throws {PgproofError} `cluster-busy` and `owner-other`, which leave no report; `repository-unknown`, `backup-missing`, `backup-ambiguous`; `cancelled`. Damage is an answer, not an error.
  */
 export async function reportedVerify(
   cluster: ProtectedCluster,
@@ -27,6 +28,7 @@ export async function reportedVerify(
   const { reason, requestedBy, share } = request;
   refuseUnknown(cluster, request.repository);
   await refuseUnknownBackup(cluster, request.backup, run.signal);
+  if (request.repair) await refuseRepairOfOthers(cluster, request.repository, run.signal);
   return asOnlyVerify(cluster, run.signal, (signal, notes) => {
     const order = {
       operation: 'verify',
@@ -101,6 +103,16 @@ async function refuseUnknownBackup(
   await findBackupIn(cluster.repositories, cluster.keys, cluster.name, wanted, { signal }).catch((error: unknown) => {
     if (hasCode(error, 'backup-missing', 'backup-ambiguous')) throw error;
   });
+}
+
+/** Reading is anybody's; replacing is the owner's. */
+async function refuseRepairOfOthers(
+  cluster: ProtectedCluster,
+  wanted: string | null,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const repository of cluster.repositories)
+    if (wanted === null || repository.name === wanted) await assertOwner(repository, cluster, { signal });
 }
 
 function refuseUnknown({ name, repositories, unavailable }: ProtectedCluster, wanted: string | null): void {

@@ -1,9 +1,13 @@
 import { PgproofError } from '../core/errors.ts';
 import { inRepository, type ProtectedCluster } from '../postgres/cluster.ts';
+import { assertOwner } from '../repository/owner.ts';
 import type { Custody } from './custody.ts';
 import { withFreshKeys } from './fresh-keys.ts';
 import type { Spool } from './spool.ts';
 import type { Target } from './targets.ts';
+
+/** Another fleet may take the cluster over while we ship: it is looked for now and then. */
+const ownerEveryMs = 15 * 60_000;
 
 /** One repository's way out of the spool: it waits for no other, and no other waits for it. */
 export class Lane {
@@ -12,6 +16,8 @@ export class Lane {
   readonly spool: Spool;
   #cluster: ProtectedCluster;
   #opened: ProtectedCluster | undefined;
+  /** When this fleet was last seen to be the owner. */
+  #ownedAt = Number.NEGATIVE_INFINITY;
 
   constructor(cluster: ProtectedCluster, target: Target, custody: Custody, spool: Spool) {
     this.#cluster = cluster;
@@ -33,13 +39,21 @@ export class Lane {
     return problem;
   }
 
-  /** The cluster as this repository has it. @throws {PgproofError} why it cannot be opened */
+  /** The cluster as this repository has it. @throws {PgproofError} why it cannot be opened; `owner-other` */
   async cluster(signal: AbortSignal): Promise<ProtectedCluster> {
-    if (this.#opened !== undefined) return this.#opened;
+    this.#opened ??= await this.#open(signal);
+    const opened = this.#opened;
+    if (performance.now() - this.#ownedAt > ownerEveryMs) {
+      await assertOwner(opened.repository, opened, { signal });
+      this.#ownedAt = performance.now();
+    }
+    return opened;
+  }
+
+  async #open(signal: AbortSignal): Promise<ProtectedCluster> {
     const repository = await this.target.open({ signal });
     await this.custody.begin(this.target, repository.id);
-    this.#opened = inRepository(this.#cluster, repository);
-    return this.#opened;
+    return inRepository(this.#cluster, repository);
   }
 }
 

@@ -3,6 +3,7 @@ import { historyFileName, type SegmentName, timelineOf, walFileKind } from '../c
 import { inRepository, type ProtectedCluster } from '../postgres/cluster.ts';
 import { currentEra } from '../repository/eras.ts';
 import { historyKey } from '../repository/layout.ts';
+import { assertOwner } from '../repository/owner.ts';
 import { discardSegment, listHistoryTags, listWal } from '../repository/wal.ts';
 import { tagsOf } from './archived.ts';
 import { type ForeignFile, listForeign, removeForeign } from './foreign.ts';
@@ -59,7 +60,7 @@ export type Discarded = { file: string; tag: string; from: 'archive' | 'foreign'
  * Deletes one of several contents of a file in the archive, in every repository at hand, or a refused file, for good. A
  * person's act.
  * @param tag as `listConflicts` shows it, or at least its first 6 digits.
- * @throws {PgproofError} `quarantine-missing` unless exactly one content fits; the only content of an archived file never does.
+ * @throws {PgproofError} `quarantine-missing` unless exactly one content fits; the only content of an archived file never does. `owner-other`.
  */
 export async function discardConflict(
   cluster: ProtectedCluster,
@@ -117,6 +118,7 @@ async function discardArchived(cluster: ProtectedCluster, { file, tag }: Discard
   const { repositories, name } = cluster;
   const era = await newestEra(cluster, options);
   if (era === undefined) throw notThere(file, tag);
+  for (const repository of repositories) await assertOwner(repository, cluster, options);
   if (walFileKind(file) === 'segment')
     return discardSegment(repositories, name, era, file as SegmentName, tag, options);
   for (const { store } of repositories) await store.remove(historyKey(name, era, timelineOf(file), tag), options);

@@ -136,7 +136,7 @@ async function ensureKeyFile(path: string, cipher: KeyCipher): Promise<void> {
 
 async function declaredEra(cluster: ProtectedCluster, facts: ServerFacts): Promise<string> {
   try {
-    return (await declareEraInAll(repositoriesToWrite(cluster), cluster, cluster.name, facts)).era.era;
+    return (await declareEraInAll(repositoriesToWrite(cluster), cluster, facts)).era.era;
   } catch (error) {
     if (!hasCode(error, 'era-exists')) throw error;
     return (await requireEra(cluster.repository, cluster.name)).era;

@@ -12,6 +12,8 @@ import { both, bytesOf, cluster, eraFacts, newRepository } from './support.ts';
 
 const at = (path: string) => ({ type: 'file' as const, path });
 
+const writer = { ...both(noKeys), name: cluster, fleet: 'main', host: 'db-7' };
+
 test('a repository is made in an absent or empty folder, and made again changes nothing', async () => {
   for (const path of [tempDir(), join(tempDir(), 'not', 'there')]) {
     const { id, location } = await initRepository('local', at(path));
@@ -92,15 +94,15 @@ test('an era is declared once for a data directory, and numbered', async () => {
 
 test('an era is declared in several repositories by one document, and brought to one that lacks it', async () => {
   const [near, far, late] = [await newRepository(), await newRepository(), await newRepository()];
-  const { era } = await declareEraInAll([near, far], both(noKeys), cluster, eraFacts);
+  const { era } = await declareEraInAll([near, far], writer, eraFacts);
   expect(await listEras(far, cluster)).toEqual(await listEras(near, cluster));
-  await expect(declareEraInAll([near, far], both(noKeys), cluster, eraFacts)).rejects.toMatchObject({
+  await expect(declareEraInAll([near, far], writer, eraFacts)).rejects.toMatchObject({
     code: 'era-exists',
   });
-  expect(await declareEraInAll([near, far, late], both(noKeys), cluster, eraFacts)).toMatchObject({ era });
+  expect(await declareEraInAll([near, far, late], writer, eraFacts)).toMatchObject({ era });
   const upgraded = { ...eraFacts, systemId: '7400000000000000002', major: 18 };
   await declareEra(near, both(noKeys), cluster, upgraded); // an attempt that was killed in between
-  await declareEraInAll([near, far, late], both(noKeys), cluster, upgraded);
+  await declareEraInAll([near, far, late], writer, upgraded);
   for (const one of [far, late]) expect(await listEras(one, cluster)).toEqual(await listEras(near, cluster));
 });
 

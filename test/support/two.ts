@@ -32,7 +32,7 @@ export async function withFar(stage: Stage, { required }: { required?: string[] 
     ...(required === undefined ? {} : { required }),
   };
   const cluster = { ...stage.cluster, config, ...withRepositories([near, far]) };
-  await declareEraInAll([near, far], cluster, cluster.name, await inspectServer(config.connection));
+  await declareEraInAll([near, far], cluster, await inspectServer(config.connection));
   return {
     cluster,
     near,

@@ -91,7 +91,7 @@ test('a repository of the same name that is another one has nothing yet', async 
   renameSync(join(two.dir, 'repository'), join(two.dir, 'lost'));
   const fresh = await initRepository('local', { type: 'file', path: join(two.dir, 'repository') });
   const cluster = { ...two.cluster, ...withRepositories([fresh, two.far]) };
-  await declareEraInAll([fresh, two.far], cluster, cluster.name, facts);
+  await declareEraInAll([fresh, two.far], cluster, facts);
   put(two.faults, []);
   await shipOnce(cluster, { signal });
   expect(two.waiting()).toEqual([]);
@@ -237,7 +237,7 @@ test('a repository without the era holds up nobody else, and takes its WAL once 
   const pass = await shipOnce(two.cluster, { signal });
   expect(pass.passes).toMatchObject([{ error: null }, { error: { code: 'era-undeclared' } }]);
   expect(two.waiting()).toEqual([seg(1)]);
-  await declareEraInAll([two.near, two.far], two.cluster, two.cluster.name, facts);
+  await declareEraInAll([two.near, two.far], two.cluster, facts);
   await shipOnce(two.cluster, { signal });
   expect(two.waiting()).toEqual([]);
 });

@@ -8,6 +8,7 @@ import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import { declareEra } from '../../repository/eras.ts';
 import { generateKeyFile, readKeyFile } from '../../repository/key-file.ts';
 import { noKeys } from '../../repository/keys.ts';
+import { assertOwner } from '../../repository/owner.ts';
 import { initRepository } from '../../repository/repository.ts';
 import { listWal, readSegment } from '../../repository/wal.ts';
 import { makeSpool, type Spool } from '../../wal/spool.ts';
@@ -60,6 +61,7 @@ export async function openArchive(
   const keys = options.key ? await readKeyFile(keyFile) : noKeys;
   const cluster: ProtectedCluster = {
     name: 'shop',
+    fleet: 'main',
     host: 'db-7',
     config: {
       host: ['db-7'],
@@ -79,6 +81,7 @@ export async function openArchive(
     walKeys: keys,
     paths,
   };
+  await assertOwner(repository, cluster);
   if (options.era !== false) await newEra(cluster, options.era);
   return archiveOf(cluster, await makeSpool(paths.spool));
 }

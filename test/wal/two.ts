@@ -50,5 +50,5 @@ export async function openTwo(dir: string, required?: string[]): Promise<Two> {
 
 async function declareOnce(cluster: ProtectedCluster, repositories: Repository[]): Promise<EraRecord> {
   const declared = await currentEra(cluster.repository, cluster.name);
-  return declared ?? (await declareEraInAll(repositories, cluster, cluster.name, facts)).era;
+  return declared ?? (await declareEraInAll(repositories, cluster, facts)).era;
 }
