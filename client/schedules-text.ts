@@ -40,7 +40,7 @@ export function renderList(schedules: readonly ScheduleStatus[]): string {
   if (schedules.length === 0) return 'no schedules, neither in the configuration nor in Temporal';
   const rows = schedules.map((schedule) => [
     `${schedule.cluster}/${schedule.name}`,
-    schedule.workflow,
+    schedule.operation,
     `${schedule.when}${schedule.when.startsWith('every') ? '' : ` ${schedule.timezone}`}`,
     schedule.state,
     minuteText(schedule.next[0]),
@@ -49,7 +49,7 @@ export function renderList(schedules: readonly ScheduleStatus[]): string {
     String(schedule.missed),
     String(schedule.skipped),
   ]);
-  const headings = ['SCHEDULE', 'RUNS', 'WHEN', 'STATE', 'NEXT', 'LAST', 'RUN', 'MISSED', 'SKIPPED'];
+  const headings = ['SCHEDULE', 'OPERATION', 'WHEN', 'STATE', 'NEXT', 'LAST', 'RUNS', 'MISSED', 'SKIPPED'];
   const more = schedules.flatMap(({ cluster, name, note, drift, last }) => [
     ...(drift === null ? [] : [drift]),
     ...(note === null ? [] : [`${cluster}/${name}: ${note || 'paused'}`]),

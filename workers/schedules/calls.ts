@@ -5,18 +5,19 @@ import { PgproofError } from '../../core/errors.ts';
 /** Calls about schedules that run side by side: a server keeps schedules as workflows, and each call is work for it. */
 export const width = 16;
 
-const tries = 6;
-const deadlineMs = 10_000;
+const tries = 5;
+/** Doubled with each try: now and then a question to a schedule is stuck in the server for 5 s, and the next one is not. */
+const firstDeadlineMs = 2000;
 
 /**
- * One call, tried again while Temporal is away or asks for fewer calls; for half a minute at most.
+ * One call, tried again while Temporal is away or asks for fewer calls; for a minute at most.
  * @throws {PgproofError} `temporal-unreachable`; the signal's reason; what else the call says.
  */
 export async function patiently<T>(client: Client, signal: AbortSignal, call: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     signal.throwIfAborted();
     try {
-      return await client.withDeadline(Date.now() + deadlineMs, call);
+      return await client.withDeadline(Date.now() + firstDeadlineMs * 2 ** (attempt - 1), call);
     } catch (error) {
       if (!mayPass(error)) throw error;
       if (attempt === tries) throw unreachable(error);

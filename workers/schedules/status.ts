@@ -24,7 +24,8 @@ export type ScheduleStatus = {
   id: string;
   cluster: string;
   name: string;
-  workflow: string;
+  /** The type of its workflow where the configuration does not know it. */
+  operation: string;
   when: string;
   timezone: string;
   /** `differs`: it is not as the configuration has it; `drift` says how. */
@@ -73,7 +74,7 @@ function statusOf(schedule: FleetSchedule, last: LastRun | null): ScheduleStatus
     id,
     cluster,
     name,
-    workflow: workflow.split(' ')[0] as string,
+    operation: wanted?.operation ?? (workflow.split(' ')[0] as string),
     when,
     timezone,
     state: stateOf(change, paused),
