@@ -36,6 +36,8 @@ try {
   await save('drill', await ended(await fleet.start('drill')));
   await save('verify', await ended(await fleet.start('verify', { share: 50, restore: true })));
   await save('verify-refused', await ended(await fleet.start('verify', { repository: 'elsewhere' })));
+  await save('wal-sync', await ended(await fleet.start('walSync', { reason: 'recorded', requestedBy: 'nobody' })));
+  await save('wal-sync-failed', await withoutServer('walSync'));
   await save('restore', await ended(await fleet.start('restore', { plan: await plan() })));
   await worker.stop();
   await save('check-away', await check());
@@ -63,6 +65,13 @@ async function busy(): Promise<StartedRun> {
     return started;
   });
   return ended(run);
+}
+
+async function withoutServer(operation: 'walSync'): Promise<StartedRun> {
+  await fleet.stage.server.stop();
+  const run = await ended(await fleet.start(operation));
+  await fleet.stage.server.start();
+  return run;
 }
 
 async function cancelled(): Promise<StartedRun> {

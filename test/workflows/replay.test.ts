@@ -31,6 +31,8 @@ test('there are recorded histories of each workflow, and of runs that failed, wa
       'restore',
       'verify',
       'verify-refused',
+      'wal-sync',
+      'wal-sync-failed',
     ]),
   );
 });
