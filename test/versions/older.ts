@@ -21,6 +21,7 @@ export function unpackOlder(into: string): string {
 }
 
 export type Build = {
+  args: readonly string[];
   logFile: string;
   pid: number;
   ended: Promise<unknown>;
@@ -40,6 +41,7 @@ export async function runBuild(root: string, args: string[], logFile: string): P
     return readFileSync(logFile, 'utf8').includes('takes work');
   });
   return {
+    args,
     logFile,
     pid: child.pid as number,
     ended,
