@@ -6,6 +6,7 @@ import { copyVerb } from './copy.ts';
 import { demoVerb } from './demo/demo.ts';
 import { drillVerb } from './drill.ts';
 import { eraVerb } from './era.ts';
+import { expireVerb } from './expire.ts';
 import { heartbeatVerb } from './heartbeat.ts';
 import { initVerb } from './init/init.ts';
 import { keyVerb } from './key.ts';
@@ -39,6 +40,7 @@ export function createProgram(): Command {
     serviceVerb,
     backupVerb,
     copyVerb,
+    expireVerb,
     listVerb,
     showVerb,
     drillVerb,

@@ -102,6 +102,7 @@ export const errorKinds = {
   'recovery-unreached': { permanent: true, exit: 1 },
   'restore-unverified': { permanent: true, exit: 3 },
 
+  'expire-refused': { permanent: true, exit: 3 },
   'copy-incomplete': { permanent: false, exit: 1 },
   'damage-found': { permanent: true, exit: 3 },
   'check-failed': { permanent: true, exit: 3 },

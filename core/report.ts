@@ -65,6 +65,8 @@ export const drillResult = z.object({
   backupId: z.string().nullable(),
   target: z.string().nullable(),
   reached: z.string().nullable(),
+  /** Behind the last WAL that was replayed and looked at; null where none was, and in older reports. */
+  reachedWal: z.object({ timeline: z.number(), lsn: z.string() }).nullable().default(null),
   phases: z.array(phase),
   rtoSeconds: z.number().nullable(),
   rpoSeconds: z.number().nullable(),

@@ -6,7 +6,7 @@ import type { Phases } from './phases.ts';
 
 /** What a drill has found out so far: one that ends early keeps it. */
 export type Found = Partial<
-  Pick<DrillResult, 'backupId' | 'target' | 'reached' | 'rtoSeconds' | 'targetErrorSeconds'>
+  Pick<DrillResult, 'backupId' | 'target' | 'reached' | 'reachedWal' | 'rtoSeconds' | 'targetErrorSeconds'>
 > & {
   checks: DrillCheckResult[];
   /** What ended it early. */

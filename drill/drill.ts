@@ -61,6 +61,7 @@ async function prove(
     await phases.time('archive', () => awaitShipped(archivedIn(cluster), range, run, archiveDeadline(cluster)));
     found.target = `name:${probe.restorePoint}`;
     sandbox = await restoreIntoSandbox(cluster, folder, probe, attempt);
+    found.reachedWal = { timeline: prepared.timeline, lsn: probe.endLsn };
     const { connection } = sandbox;
     await phases.time('checks', async () => {
       const answers = await askEverything(connection, probe, cluster.config.drills.checks, run.signal);
@@ -93,6 +94,7 @@ function conclude(
     backupId: found.backupId ?? null,
     target: found.target ?? null,
     reached: found.reached ?? null,
+    reachedWal: found.reachedWal ?? null,
     phases: phases.list,
     rtoSeconds: found.rtoSeconds ?? null,
     rpoSeconds,

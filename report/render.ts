@@ -2,6 +2,7 @@ import type { Report } from '../core/report.ts';
 import { renderBackup } from './render/backup.ts';
 import { renderCopy } from './render/copy.ts';
 import { renderDrill } from './render/drill.ts';
+import { renderExpire } from './render/expire.ts';
 import { renderRestore } from './render/restore.ts';
 import { fields, rule, whereToLook } from './render/text.ts';
 import { renderVerify } from './render/verify.ts';
@@ -24,7 +25,7 @@ const bodies = {
   copy: renderCopy,
   verify: renderVerify,
   walSync: renderWalSync,
-  expire: () => '',
+  expire: renderExpire,
 } as const;
 const headlines = { SUCCESS: 'DONE', FAILED: 'FAILED', CANCELLED: 'CANCELLED' } as const;
 

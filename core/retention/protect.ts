@@ -2,6 +2,7 @@ import { type Hold, holdsBackup, isInForce } from '../hold.ts';
 import { compareLsn } from '../lsn.ts';
 import type { Chains } from './chains.ts';
 import type { BackupFacts, ProofFacts, RepositoryFacts } from './facts.ts';
+import { lineageOf } from './lineage.ts';
 import type { Kept } from './rules.ts';
 
 /*
@@ -59,11 +60,13 @@ function doubtful({ eras, backups, damaged }: RepositoryFacts, { parentsOf, chil
   // A damaged increment has a parent, and nobody knows which.
   for (const { id, era, place } of damaged)
     if (place === null && !id.includes('-full-')) unclear.set(era, `damaged backup ${id} may be an increment of it`);
-  const known = new Set(eras.map(({ era }) => era));
+  const timelines = new Map(eras.map((each) => [each.era, lineageOf(each).paths]));
   const lost = new Set(damaged.map(({ id }) => id));
-  return backups.flatMap(({ id, era }): Kept[] => {
+  return backups.flatMap(({ id, era, timeline }): Kept[] => {
     const doubt = (because: string): Kept[] => [{ id, reason: { rule: 'doubt', because } }];
-    if (!known.has(era)) return doubt(`its era ${era} is not declared here`);
+    const paths = timelines.get(era);
+    if (paths === undefined) return doubt(`its era ${era} is not declared here`);
+    if (!paths.has(timeline)) return doubt(`its timeline ${timeline} has no history file here`);
     const why = unclear.get(era);
     if (why !== undefined) return doubt(why);
     if (parentsOf(id) === null) return doubt('a backup that it is an increment of is not there whole');

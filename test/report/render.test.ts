@@ -17,6 +17,7 @@ const drill: DrillResult = {
   kind: 'probe',
   backupId: '20261120T140501Z-full-3fa94c1e',
   target: 'name:pgproof-20261120T150000Z-drill-00000001',
+  reachedWal: null,
   reached: 'LSN 0/5000148',
   phases: [
     { name: 'preflight', seconds: 0.2 },

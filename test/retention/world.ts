@@ -7,9 +7,9 @@ import type {
   ProofFacts,
   RepositoryFacts,
   RetentionRules,
-  SegmentRun,
 } from '../../core/retention/facts.ts';
 import { type PlanOptions, planRetention, type RetentionPlan } from '../../core/retention/plan.ts';
+import { runsOf } from '../../core/retention/runs.ts';
 import { planWal, type WalPlan } from '../../core/retention/wal.ts';
 import { type SegmentName, segmentName, segmentNumber, type TimelineId, timelineOf } from '../../core/segment.ts';
 import { type HistoryEntry, pathTo, segmentsOnPath, type TimelinePath } from '../../core/timeline.ts';
@@ -142,7 +142,7 @@ export class World {
 
   facts(): RepositoryFacts {
     return {
-      eras: this.eras.map((era): EraFacts => ({ ...era, segmentBytes, wal: runsOf(era.archive) })),
+      eras: this.eras.map((era): EraFacts => ({ ...era, segmentBytes, wal: runsOf(era.archive, segmentBytes) })),
       backups: this.backups,
       damaged: this.damaged,
       proofs: this.proofs,
@@ -226,17 +226,6 @@ export class World {
     const { archive } = this.eras.find((each) => each.era === era) as Era;
     return segmentsOnPath(path, from, to, segmentBytes).every((names) => names.some((name) => archive.has(name)));
   }
-}
-
-export function runsOf(archive: ReadonlySet<SegmentName>): SegmentRun[] {
-  const runs: SegmentRun[] = [];
-  for (const name of [...archive].sort()) {
-    const number = segmentNumber(name, segmentBytes);
-    const last = runs.at(-1);
-    if (last !== undefined && last.timeline === timelineOf(name) && last.to + 1n === number) last.to = number;
-    else runs.push({ timeline: timelineOf(name), from: number, to: number });
-  }
-  return runs;
 }
 
 export const rulesOf = (rules: Partial<RetentionRules>): RetentionRules => ({ minimum: 1, ...rules });

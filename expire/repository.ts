@@ -1,0 +1,91 @@
+import { throwIfAborted } from '../core/abort.ts';
+import { asPgproofError, type PgproofError } from '../core/errors.ts';
+import type { ExpiredRepository } from '../core/expired.ts';
+import type { Run } from '../core/run.ts';
+import type { ProtectedCluster } from '../postgres/cluster.ts';
+import { removeEndedHolds } from '../repository/holds.ts';
+import { assertOwner } from '../repository/owner.ts';
+import { deleteBackups, finishDeletions } from './backups.ts';
+import { gatherFacts } from './facts.ts';
+import { asPlanned, planBackups } from './plan.ts';
+import { readProofs } from './proofs.ts';
+import { deleteWal } from './wal.ts';
+
+export type ExpireOptions = {
+  /** What days, weeks, months and years are reckoned in. */
+  timezone: string;
+  /** A person says so: whatever is refused is done. */
+  confirmed: boolean;
+  /** Only say what would be done. */
+  dryRun: boolean;
+};
+
+/** In a report. */
+const toldBackups = 100;
+
+/**
+ * Deletes what the rules keep no longer in the cluster's `repository`: backups first, then the WAL that nothing needs any more. Repeating
+ * it goes on where it was interrupted. An attempt that fails is an answer, too.
+ * @throws {PgproofError} the signal's reason; `internal`.
+ */
+export async function expireRepository(
+  cluster: ProtectedCluster,
+  options: ExpireOptions,
+  run: Run,
+): Promise<ExpiredRepository> {
+  try {
+    return await carryOut(cluster, options, run);
+  } catch (error) {
+    throwIfAborted(run.signal);
+    const known = asPgproofError(error);
+    if (known.code === 'internal') throw known;
+    return failed(cluster.repository.name, known);
+  }
+}
+
+async function carryOut(
+  cluster: ProtectedCluster,
+  { timezone, confirmed, dryRun }: ExpireOptions,
+  run: Run,
+): Promise<ExpiredRepository> {
+  const { repository, name } = cluster;
+  const { signal, progress } = run;
+  progress({ phase: `plan ${repository.name}` });
+  if (!dryRun) await assertOwner(repository, cluster, { signal });
+  const finished = dryRun ? [] : await finishDeletions(cluster, run);
+  const proofs = await readProofs(cluster, signal);
+  const before = await gatherFacts(cluster, proofs, signal);
+  const plan = planBackups(cluster, before, timezone);
+  const planned = asPlanned(repository.name, before, plan);
+  if (dryRun) return planned;
+  const told = { ...planned, notes: [...finished, ...planned.notes] };
+  if (plan.refusals.length > 0 && !confirmed) return { ...told, outcome: 'refused' };
+
+  const deleted = await deleteBackups(cluster, before, plan, run);
+  // What stayed, and what came meanwhile, keeps its WAL: so all is read anew.
+  const after = plan.delete.length === 0 ? before : await gatherFacts(cluster, proofs, signal);
+  const wal = await deleteWal(cluster, after, plan, run);
+  const endedHolds = await removeEndedHolds(repository, name, new Date(plan.reference), { signal });
+  return {
+    ...told,
+    outcome: 'done',
+    deleted: deleted.slice(0, toldBackups),
+    deletedBackups: deleted.filter(({ outcome }) => outcome === 'deleted').length,
+    wal,
+    endedHolds: endedHolds.length,
+  };
+}
+
+export function failed(repository: string, { code, message, hint }: PgproofError): ExpiredRepository {
+  const nothing = {
+    kept: [],
+    keptBackups: 0,
+    deleted: [],
+    deletedBackups: 0,
+    wal: [],
+    refusals: [],
+    notes: [],
+    endedHolds: 0,
+  };
+  return { repository, outcome: 'failed', ...nothing, error: { code, message, hint } };
+}
