@@ -12,7 +12,7 @@ import { switchWal } from '../wal/switch.ts';
 import { asked, attempt } from './attempt.ts';
 import { atEdge } from './edge.ts';
 
-/** How long one attempt waits for WAL. */
+/** How long one attempt waits for WAL, where the workflow is of a version that does not say. */
 const waitSeconds = 60;
 
 const askedFor = asked.extend({ id: z.string().regex(runIdPattern) });
@@ -38,14 +38,14 @@ export function backupSteps(host: Host) {
       }),
     ),
     /** For a while only, and then again: what waits shall not keep the host's slot from what could work. */
-    awaitWal: atEdge(askedFor, (input, run) =>
+    awaitWal: atEdge(askedFor.extend({ patienceSeconds: z.number().optional() }), (input, run) =>
       attempt(
         host,
         'backup',
         input,
         run,
         async (cluster, inner) => {
-          await awaitWal(cluster, input.id, inner, { patienceSeconds: waitSeconds });
+          await awaitWal(cluster, input.id, inner, { patienceSeconds: input.patienceSeconds ?? waitSeconds });
         },
         ({ permanent }) => !permanent,
       ),

@@ -5,7 +5,7 @@ import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { listEras } from '../repository/eras.ts';
 import { putHistory } from '../repository/wal.ts';
 import { type Known, leaderOf } from './judge.ts';
-import { askLeader, isNamedLeader, type Leader, readTimelineHistory, unnamedLeader } from './leader.ts';
+import { askLeader, type Leader, readTimelineHistory, unnamedLeader } from './leader.ts';
 import { eraUndeclared, type Lineage, readLineage } from './lineage.ts';
 import type { SpoolFile } from './spool.ts';
 
@@ -30,8 +30,8 @@ export async function gatherKnown(cluster: ProtectedCluster, options: Options = 
   const asked = await ask(cluster, options);
   if ('problem' in asked) return { lineages, leader: undefined, problem: asked.problem };
   const [current, ...older] = lineages as [Lineage, ...Lineage[]];
-  if (!isNamedLeader(cluster) && asked.leader.timeline !== current.newest)
-    return { lineages, leader: undefined, problem: unnamedLeader(cluster, asked.leader) };
+  const unnamed = unnamedLeader(cluster, asked.leader, current.newest);
+  if (unnamed !== undefined) return { lineages, leader: undefined, problem: unnamed };
   try {
     return {
       lineages: [await adopt(cluster, current, asked.leader, options), ...older],

@@ -30,10 +30,16 @@ export function handOverHint({ name, host, config }: Named): string {
 }
 
 /**
- * A promoted standby: its timeline is ours only once the config names its host first. Nobody can tell a failover from a
- * standby that was promoted by mistake while the primary goes on (invariant 4).
+ * Why a server's word does not count: it was promoted, and its timeline is ours only once the config names its host first.
+ * Nobody can tell a failover from a standby that was promoted by mistake while the primary goes on (invariant 4).
+ * @param newest the newest timeline that was adopted: who is on it leads already.
  */
-export function unnamedLeader(cluster: Named, { timeline }: Pick<Leader, 'timeline'>): PgproofError {
+export function unnamedLeader(
+  cluster: Named,
+  { timeline }: Pick<Leader, 'timeline'>,
+  newest: TimelineId,
+): PgproofError | undefined {
+  if (isNamedLeader(cluster) || timeline === newest) return undefined;
   const named = cluster.config.host[0] as string;
   return new PgproofError(
     'timeline-not-adopted',

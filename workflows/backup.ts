@@ -21,7 +21,8 @@ export function backup(input: unknown): Promise<FiledReport & Notes> {
 
     tellState(`${id} is copied; waiting for its WAL to be in the repository`);
     const later = await endSegment(at);
-    await patientOn(at, 'wait for its WAL').awaitWal({ ...asked, id }); // without it the backup cannot become consistent
+    const patienceSeconds = 4 * at.timeouts.bulk.busy.firstRetry;
+    await patientOn(at, 'wait for its WAL').awaitWal({ ...asked, id, patienceSeconds }); // without it the backup cannot become consistent
 
     await quickOn(at, 'commit').commitBackup({ ...asked, id }); // until now the backup does not exist
     const filed = await quickOn(at, 'report').reportBackup({ ...asked, id, notes: [...notes, ...later] });
