@@ -74,7 +74,7 @@ function changeLines(change: ScheduleChange, now: Date): string[] {
       `    next ${upcoming(change.wanted, now).map(minuteText).join(', ')}`,
     ];
   }
-  const who = change.by === 'hand' ? 'changed by hand' : 'the configuration is another';
+  const who = change.by === 'hand' ? 'changed by hand in Temporal' : 'changed in the configuration';
   const differences = change.differences.map((difference) => `    ${differenceText(difference)}`);
   return [`~ ${place}: ${who}`, ...differences];
 }

@@ -98,7 +98,7 @@ export const differenceText = ({ field, is, wanted }: Difference): string => `${
 function wordsFor(change: ScheduleChange): string {
   if (change.kind === 'create') return 'missing';
   if (change.kind === 'delete') return 'not in the configuration';
-  return change.by === 'hand' ? 'changed by hand' : 'of another configuration';
+  return change.by === 'hand' ? 'changed by hand' : 'changed in the configuration';
 }
 
 const placeOf = ({ id, cluster, name }: Place): Place => ({ id, cluster, name });
