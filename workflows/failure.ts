@@ -54,13 +54,14 @@ function timeoutOf(
   return failure('timeout', `the step ${step} did not end: ${said}`, [facts, hint]);
 }
 
-function workerAbsent(step: string, { host, queues, timeouts }: Resolved): ApplicationFailure {
+function workerAbsent(step: string, { cluster, host, queues, timeouts, operation }: Resolved): ApplicationFailure {
+  const without = operation === 'check' ? `pgproof check ${cluster}` : 'add --offline to the command';
   const [queue, waitedSeconds] =
     step === 'hello'
       ? [queues.quick, timeouts.quick.hello]
       : [step === 'startRestore' ? queues.restore : queues.bulk, timeouts.bulk.scheduleToStart];
   return failure('worker-absent', `no worker of host ${host} took the step ${step} from the queue ${queue}`, [
     { host, queue, waitedSeconds },
-    `Start it on ${host}: pgproof worker (or pgproof up). Without Temporal: add --offline to the command, on ${host}.`,
+    `Start it on ${host}: pgproof worker (or pgproof up). Without Temporal: ${without}, on ${host}.`,
   ]);
 }
