@@ -4,6 +4,7 @@ import { Document, isMap, isScalar } from 'yaml';
 import { PgproofError } from '../../core/errors.ts';
 import type { Strategy } from '../../core/strategy.ts';
 import { parseConfig } from '../../host/config.ts';
+import { defaultStateDir } from '../../host/paths.ts';
 import { unwritable } from '../../repository/private-file-write.ts';
 import type { InitPlan } from './plan.ts';
 import type { Setting } from './settings.ts';
@@ -15,7 +16,7 @@ export function configText(plan: InitPlan, strategy: Strategy, timezone: string)
   const schedules = Object.entries(strategy.schedules);
   const document = new Document({
     timezone,
-    hosts: { [host]: {} },
+    hosts: { [host]: { state: defaultStateDir() } }, // said, because a service and a person may have other environments
     repositories: Object.fromEntries(repositories.map(({ name, section }) => [name, section])),
     ...(keyFile === null ? {} : { keys: { [cluster]: { file: keyFile } } }),
     clusters: {
