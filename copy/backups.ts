@@ -1,9 +1,18 @@
 import { PgproofError } from '../core/errors.ts';
+import { crossesAny } from '../core/hold.ts';
 import type { BackupEntry } from '../repository/catalogue.ts';
 import { type CommitState, commitState, commitStates } from '../repository/commit-state.ts';
+import { listCuts } from '../repository/cuts.ts';
 import { readDocument } from '../repository/document.ts';
 import { backupKey, basePrefix, eraBasePrefix } from '../repository/layout.ts';
-import { type BackupRecord, type EraRecord, neverCommitted, tombstoneRecord } from '../repository/record.ts';
+import {
+  type BackupRecord,
+  type CutRecord,
+  type EraRecord,
+  neededWal,
+  neverCommitted,
+  tombstoneRecord,
+} from '../repository/record.ts';
 import { copyBackup } from './backup.ts';
 import { compare } from './compare.ts';
 import type { Copying } from './copying.ts';
@@ -19,6 +28,7 @@ export async function copyBackups(copying: Copying, era: EraRecord, entries: rea
   const states = await commitStates(to, cluster, era.era, { signal });
   const ours = entries.filter((entry) => entry.era === era.era);
   const unlike = await idsUnlike(copying, era, new Set(ours.map(({ id }) => id)));
+  const cuts = await listCuts(to, cluster, era.era, { signal });
   const wanted = new Map<string, BackupRecord>();
   for (const entry of ours) {
     const { id } = entry;
@@ -26,6 +36,7 @@ export async function copyBackups(copying: Copying, era: EraRecord, entries: rea
     if (state.committed && state.tombstones.length === 0 && !unlike.has(id)) continue;
     if (entry.state === 'damaged') tally.refuse(backupKey(cluster, era.era, id), entry.error);
     else if (state.tombstones.length > 0) await leaveDeleted(copying, era, id, state);
+    else if (isWithoutWal(entry.record, cuts)) tally.notes.push(walExpired(id, to.name));
     else wanted.set(id, entry.record);
   }
   for (const record of parentsFirst([...wanted.values()].reverse(), wanted)) {
@@ -37,6 +48,14 @@ export async function copyBackups(copying: Copying, era: EraRecord, entries: rea
     if (tally.isRefused(key)) await forgiveDeleted(copying, record);
   }
 }
+
+/** Its WAL went there before it came: as old as that, the target keeps nothing. */
+export function isWithoutWal(record: BackupRecord, cuts: readonly CutRecord[]): boolean {
+  return cuts.some(({ ranges }) => crossesAny(neededWal(record), ranges));
+}
+
+const walExpired = (id: string, repository: string): string =>
+  `The WAL of backup ${id} was deleted in ${repository}, so that the backup is not copied there.`;
 
 /** A backup that was deleted at the source meanwhile could not be copied whole, and nothing is wrong with that. */
 async function forgiveDeleted({ from, cluster, run, tally }: Copying, { era, id }: BackupRecord): Promise<void> {

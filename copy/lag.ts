@@ -7,12 +7,14 @@ import { segmentStart, timelineOf } from '../core/segment.ts';
 import { type TimelinePath, timelineAt } from '../core/timeline.ts';
 import type { BackupEntry } from '../repository/catalogue.ts';
 import { commitStates } from '../repository/commit-state.ts';
+import { isCut, listCuts } from '../repository/cuts.ts';
 import { parseWalKey, walPrefix } from '../repository/layout.ts';
 import type { EraRecord } from '../repository/record.ts';
 import type { WalListing } from '../repository/wal.ts';
 import { archiveFrontier, type Frontier } from '../wal/frontier.ts';
 import { newestArchivedHeartbeat } from '../wal/heartbeat.ts';
 import { currentPath, readLineage } from '../wal/lineage.ts';
+import { isWithoutWal } from './backups.ts';
 import { compare } from './compare.ts';
 import type { Copying } from './copying.ts';
 
@@ -26,7 +28,7 @@ export async function measureLag(
   entries: readonly BackupEntry[],
 ): Promise<CopyLag> {
   copying.tally.begin('lag');
-  const missing = await missingBackups(copying, eras);
+  const missing = await missingBackups(copying, eras, entries);
   const unknown = { seconds: null, from: null, to: null, segments: 0, bytes: 0, backups: missing.length };
   const era = eras.at(-1);
   if (era === undefined) return { ...unknown, reason: 'no era is declared in the source' };
@@ -47,13 +49,21 @@ export async function measureLag(
 }
 
 /** Ids of the source's backups that do not exist at the target and were not deleted there. */
-async function missingBackups({ from, to, cluster, run }: Copying, eras: readonly EraRecord[]): Promise<string[]> {
+async function missingBackups(
+  { from, to, cluster, run }: Copying,
+  eras: readonly EraRecord[],
+  entries: readonly BackupEntry[],
+): Promise<string[]> {
+  const records = new Map(entries.map((entry) => [entry.id, entry.state === 'whole' ? entry.record : null]));
   const missing: string[] = [];
   for (const { era } of eras) {
     const theirs = await commitStates(to, cluster, era, { signal: run.signal });
+    const cuts = await listCuts(to, cluster, era, { signal: run.signal });
     for (const [id, { committed, tombstones }] of await commitStates(from, cluster, era, { signal: run.signal })) {
       const state = theirs.get(id);
-      const isSettled = state !== undefined && (state.committed || state.tombstones.length > 0);
+      const record = records.get(id) ?? null;
+      const isExpired = record !== null && isWithoutWal(record, cuts);
+      const isSettled = isExpired || (state !== undefined && (state.committed || state.tombstones.length > 0));
       if (committed && tombstones.length === 0 && !isSettled) missing.push(id);
     }
   }
@@ -62,16 +72,17 @@ async function missingBackups({ from, to, cluster, run }: Copying, eras: readonl
 
 type ComparedWal = { ours: WalListing; theirs: WalListing; segments: number; bytes: number };
 
-async function compareWal(copying: Copying, { era }: EraRecord): Promise<ComparedWal> {
+async function compareWal(copying: Copying, { era, segmentBytes }: EraRecord): Promise<ComparedWal> {
   const wal: ComparedWal = { ours: new Map(), theirs: new Map(), segments: 0, bytes: 0 };
-  const { cluster, tally } = copying;
+  const { to, cluster, tally, run } = copying;
+  const cuts = await listCuts(to, cluster, era, { signal: run.signal });
   for await (const { key, bytes, there } of compare(copying, walPrefix(cluster, era))) {
     const found = parseWalKey(key);
     if (found === undefined) continue;
     add(wal.ours, found);
     if (there !== undefined && !tally.isRefused(key)) {
       add(wal.theirs, found);
-    } else {
+    } else if (!isCut(found.segment, cuts, segmentBytes)) {
       wal.segments += 1;
       wal.bytes += bytes;
     }

@@ -1,5 +1,6 @@
 import { hasCode, PgproofError } from '../core/errors.ts';
 import type { SegmentName } from '../core/segment.ts';
+import { isCut, listCuts } from '../repository/cuts.ts';
 import { parseWalKey, walPrefix } from '../repository/layout.ts';
 import type { EraRecord } from '../repository/record.ts';
 import type { Repository } from '../repository/repository.ts';
@@ -25,14 +26,16 @@ export async function copyWal(
   era: EraRecord,
   wanted: (segment: SegmentName) => boolean = () => true,
 ): Promise<void> {
-  const { cluster, tally } = copying;
+  const { to, cluster, tally, run } = copying;
+  // What expired there is not brought back.
+  const cuts = await listCuts(to, cluster, era.era, { signal: run.signal });
   if (!copying.again) tally.begin(`WAL of ${era.era}`);
   const width = Math.max(1, Math.min(copying.width, Math.floor(walMemory / (2 * era.segmentBytes))));
   const compared = compare(copying, walPrefix(cluster, era.era));
   for await (const { folder, objects } of byFolder(compared)) {
     const segments = objects.filter(({ key }) => {
       const found = parseWalKey(key);
-      return found !== undefined && wanted(found.segment);
+      return found !== undefined && wanted(found.segment) && !isCut(found.segment, cuts, era.segmentBytes);
     });
     await sendFolder({ ...copying, width }, { folder, objects: segments }, (object, signal) =>
       sendSegment(copying, era, object, signal),

@@ -3,10 +3,26 @@ import { historyFileName, type TimelineId, timelineOf } from '../core/segment.ts
 import type { HistoryEntry } from '../core/timeline.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { readRecord } from '../repository/catalogue.ts';
+import { listCuts } from '../repository/cuts.ts';
 import { readDocument } from '../repository/document.ts';
 import { readHistory } from '../repository/histories.ts';
-import { backupKey, eraKey, parseWrapperKey, readmeKey, repositoryKey, timelinePrefix } from '../repository/layout.ts';
-import { type BackupRecord, type EraRecord, eraRecord, repositoryRecord, wrapperRecord } from '../repository/record.ts';
+import {
+  backupKey,
+  cutPrefix,
+  eraKey,
+  parseWrapperKey,
+  readmeKey,
+  repositoryKey,
+  timelinePrefix,
+} from '../repository/layout.ts';
+import {
+  type BackupRecord,
+  type CutRecord,
+  type EraRecord,
+  eraRecord,
+  repositoryRecord,
+  wrapperRecord,
+} from '../repository/record.ts';
 import type { Census, EraCensus } from './census.ts';
 import type { Findings, Subject } from './findings.ts';
 import { inParallel, type Looking } from './looking.ts';
@@ -17,6 +33,8 @@ export type KnownEra = {
   census: EraCensus;
   record: EraRecord | null;
   histories: Map<TimelineId, readonly HistoryEntry[]>;
+  /** WAL that was deleted because nothing needed it any more. */
+  cuts: CutRecord[];
   /** Records of committed backups that are what they should be. */
   records: BackupRecord[];
   /** Why a record could not be read: it names a key set that is not at hand, which may have sealed WAL, too. */
@@ -38,7 +56,8 @@ export async function readDocuments(
     const record = await readEra(cluster, name, era, looking, findings);
     const histories = await readHistories(cluster, name, era, record, looking, findings);
     const { records, lacksKey } = await readRecords(cluster, name, era, looking, findings);
-    eras.push({ name, census: era, record, histories, records, lacksKey });
+    const cuts = await readCuts(cluster, name, looking, findings);
+    eras.push({ name, census: era, record, histories, cuts, records, lacksKey });
   }
   return eras;
 }
@@ -130,6 +149,20 @@ async function readHistories(
     findings.add({ object, kind: 'missing', why, subject: { of: 'history', era: name, timeline } });
   }
   return histories;
+}
+
+async function readCuts(
+  { repository, name: cluster }: ProtectedCluster,
+  era: string,
+  looking: Looking,
+  findings: Findings,
+): Promise<CutRecord[]> {
+  const object = cutPrefix(cluster, era);
+  const look = await looking.at(object, () => listCuts(repository, cluster, era, { signal: looking.signal }));
+  if (look.state === 'whole') return look.value;
+  if (look.state !== 'unread')
+    findings.add({ object, kind: kindOf(look.state), why: look.why, subject: { of: 'era', era } });
+  return [];
 }
 
 async function readRecords(

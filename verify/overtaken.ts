@@ -1,5 +1,7 @@
+import type { SegmentName } from '../core/segment.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { type CommitState, commitState } from '../repository/commit-state.ts';
+import { isCut, listCuts } from '../repository/cuts.ts';
 import { listHistoryTags, readHistory } from '../repository/histories.ts';
 import { backupKey } from '../repository/layout.ts';
 import type { KnownEra } from './documents.ts';
@@ -20,10 +22,13 @@ export async function takeBackOvertaken(
   const notes = new Set<string>();
   const states = new Map<string, CommitState>();
   for (const era of eras) {
+    era.cuts = await listCuts(cluster.repository, cluster.name, era.name, { signal: looking.signal });
     for (const damage of findings.open) {
       const { subject } = damage;
       if (subject.of === 'repository' || subject.era !== era.name) continue;
       if (subject.of === 'history' && (await isAdopted(cluster, era, damage, looking)))
+        findings.takeBack(damage.object);
+      if (subject.of === 'wal' && damage.kind === 'missing' && isExpired(era, subject.segment))
         findings.takeBack(damage.object);
       if (subject.of !== 'backup') continue;
       const options = { signal: looking.signal };
@@ -42,6 +47,13 @@ export async function takeBackOvertaken(
     }
   }
   return [...notes];
+}
+
+/** Listed, and deleted before it was read. */
+function isExpired({ cuts, record, census }: KnownEra, segment: SegmentName): boolean {
+  if (record === null || !isCut(segment, cuts, record.segmentBytes)) return false;
+  census.wal.delete(segment);
+  return true;
 }
 
 function isCommitFile({ name }: ProtectedCluster, { object, subject }: Damage): boolean {

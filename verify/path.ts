@@ -9,8 +9,8 @@ import {
 } from '../core/segment.ts';
 import { type HistoryEntry, pathTo, type TimelinePath } from '../core/timeline.ts';
 
-/** Why a segment cannot be replayed. */
-export type SegmentFault = 'missing' | 'conflict' | 'damaged';
+/** Why a segment cannot be replayed. `expired`: it was deleted because nothing needs it, which is no damage. */
+export type SegmentFault = 'missing' | 'expired' | 'conflict' | 'damaged';
 
 /** A stretch of WAL on a path that cannot be replayed: from `start`, inclusive, to `end`. Its segments follow each other. */
 export type Gap = { start: Lsn; end: Lsn; segments: { name: SegmentName; fault: SegmentFault }[] };

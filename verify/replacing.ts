@@ -1,6 +1,7 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
+import { isCut } from '../repository/cuts.ts';
 import { placeOf } from '../repository/places.ts';
 import { syncFolder, writeDurably } from '../storage/durable-file.ts';
 import type { KnownEra } from './documents.ts';
@@ -34,8 +35,11 @@ export async function findTakenAway(
     const place = placeOf(cluster.name, object);
     if (place.kind !== 'wal') continue;
     const { era, segment, tag } = place;
-    const objects = eras.find((each) => each.name === era)?.census.wal.get(segment) ?? [];
-    if (objects.some((each) => each.tag === tag)) await forgetReplacing(cluster, object);
+    const known = eras.find((each) => each.name === era);
+    const objects = known?.census.wal.get(segment) ?? [];
+    const segmentBytes = known?.record?.segmentBytes;
+    const isExpired = segmentBytes !== undefined && isCut(segment, known?.cuts ?? [], segmentBytes);
+    if (isExpired || objects.some((each) => each.tag === tag)) await forgetReplacing(cluster, object);
     else if (
       !findings.open.some(({ kind, subject: of }) => kind === 'missing' && of.of === 'wal' && of.segment === segment)
     ) {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { compareLsn, type Lsn } from '../core/lsn.ts';
 import type { SegmentName } from '../core/segment.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
+import { isCut, listCuts } from '../repository/cuts.ts';
 import { parseWalKey, walPrefix } from '../repository/layout.ts';
 import { type EraFacts, firstPositions, type PlacedBackup } from './affects.ts';
 import type { WalObject } from './census.ts';
@@ -42,7 +43,7 @@ export async function checkReplay(
 /** What of an era is known about its WAL with the findings as they are. */
 export function factsOf(
   { name: cluster }: ProtectedCluster,
-  { name, census, histories, record }: KnownEra,
+  { name, census, histories, cuts, record }: KnownEra,
   segmentBytes: number,
   backups: readonly PlacedBackup[],
   findings: Findings,
@@ -50,7 +51,8 @@ export function factsOf(
   const damaged = new Set(findings.open.filter(({ kind }) => kind === 'damaged').map(({ object }) => object));
   const faultOf = (segment: SegmentName): SegmentFault | null => {
     const objects = census.wal.get(segment);
-    if (objects === undefined || objects.length === 0) return 'missing';
+    if (objects === undefined || objects.length === 0)
+      return isCut(segment, cuts, segmentBytes) ? 'expired' : 'missing';
     if (new Set(objects.map(({ tag }) => tag)).size > 1) return 'conflict';
     const isWhole = objects.some((object) => !damaged.has(walObjectKey(cluster, name, segment, object)));
     return isWhole ? null : 'damaged';
@@ -97,10 +99,12 @@ const mostLogs = 16;
 
 async function lookAgain(
   { repository, name: cluster }: ProtectedCluster,
-  { name, census }: KnownEra,
+  era: KnownEra,
   missing: readonly SegmentName[],
   { signal }: Looking,
 ): Promise<void> {
+  era.cuts = await listCuts(repository, cluster, era.name, { signal });
+  const { name, census } = era;
   const logs = [...new Set(missing.map((segment) => segment.slice(0, 16)))].slice(-mostLogs);
   for (const log of logs) {
     const prefix = `${walPrefix(cluster, name)}${log.slice(0, 8)}/${log}/`;

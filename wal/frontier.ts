@@ -11,7 +11,8 @@ import {
 import { segmentsOnPath, type TimelinePath, timelineAt } from '../core/timeline.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { listBackups } from '../repository/catalogue.ts';
-import type { EraRecord } from '../repository/record.ts';
+import { listCuts } from '../repository/cuts.ts';
+import type { CutRecord, EraRecord } from '../repository/record.ts';
 import { listWal, type WalListing } from '../repository/wal.ts';
 import { coverageOf } from './inventory.ts';
 import { currentLineage, currentPath } from './lineage.ts';
@@ -28,7 +29,14 @@ export type Frontier = {
   path: TimelinePath;
 };
 
-export type ArchiveState = { era: EraRecord; frontier: Frontier; listing: WalListing; newestBackup: string | null };
+export type ArchiveState = {
+  era: EraRecord;
+  frontier: Frontier;
+  listing: WalListing;
+  newestBackup: string | null;
+  /** WAL that expired: nobody brings it back. */
+  cuts: CutRecord[];
+};
 
 type Options = { signal?: AbortSignal };
 
@@ -65,7 +73,8 @@ export async function readArchive(cluster: ProtectedCluster, options: Options = 
     anchor === undefined
       ? { timeline: lineage.newest, lsn: '0/0' as Lsn, missing: [], anchor: '0/0' as Lsn, path }
       : archiveFrontier(path, listing, anchor, era.segmentBytes);
-  return { era, frontier, listing, newestBackup: backup?.id ?? null };
+  const cuts = await listCuts(cluster.repository, cluster.name, era.era, options);
+  return { era, frontier, listing, newestBackup: backup?.id ?? null, cuts };
 }
 
 /** Of the backups on the path, the one that begins last. A damaged record is none. */

@@ -4,6 +4,7 @@ import { type SegmentName, segmentNumber, type TimelineId } from '../core/segmen
 import { isRequired, writtenNames } from '../core/written.ts';
 import { inRepository, type ProtectedCluster } from '../postgres/cluster.ts';
 import type { ServerFacts } from '../postgres/server.ts';
+import { isCut } from '../repository/cuts.ts';
 import type { WalListing } from '../repository/wal.ts';
 import { conflictOf } from './await.ts';
 import { type ArchiveState, readArchive, walBytesBetween } from './frontier.ts';
@@ -80,12 +81,15 @@ function compareListings(
   spooled: ReadonlySet<string>,
 ): { lacking: number; problems: PgproofError[] } {
   if (archive === null || archive.listing.size === 0 || all.length === 1) return { lacking: 0, problems: [] };
-  const { listing, era } = archive;
+  const { listing, era, cuts } = archive;
   const numberOf = (segment: SegmentName) => segmentNumber(segment, era.segmentBytes);
   let first = numberOf([...listing.keys()][0] as SegmentName);
   for (const segment of listing.keys()) if (numberOf(segment) < first) first = numberOf(segment);
   const elsewhere = new Map(all.flatMap((one) => [...one]));
-  const lacking = [...elsewhere.keys()].filter((segment) => !listing.has(segment) && numberOf(segment) >= first).sort();
+  const lacking = [...elsewhere.keys()]
+    .filter((segment) => !listing.has(segment) && numberOf(segment) >= first)
+    .filter((segment) => !isCut(segment, cuts, era.segmentBytes))
+    .sort();
   const lost = lacking.filter((segment) => !spooled.has(segment));
   const split = [...listing].flatMap(([segment, tags]) => {
     const contents = new Set(all.flatMap((one) => one.get(segment) ?? []));
