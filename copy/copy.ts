@@ -2,13 +2,15 @@ import { throwIfAborted } from '../core/abort.ts';
 import { asPgproofError, PgproofError } from '../core/errors.ts';
 import type { CopyTarget } from '../core/report.ts';
 import type { Run } from '../core/run.ts';
-import { listBackups } from '../repository/catalogue.ts';
+import { type BackupEntry, listBackups } from '../repository/catalogue.ts';
 import { assertOwner } from '../repository/owner.ts';
+import type { EraRecord } from '../repository/record.ts';
 import { withoutStanding } from '../storage/standing.ts';
 import { copyArchive, every, noWal } from './archive.ts';
 import { copyBackups } from './backups.ts';
 import type { Copying, Pair } from './copying.ts';
 import { copyEras } from './eras.ts';
+import { holdingMissing } from './hold.ts';
 import { measureLag } from './lag.ts';
 import { copyNewest } from './newest.ts';
 import { copyReports } from './reports.ts';
@@ -69,10 +71,20 @@ async function carryOut(pair: Pair, run: Run, tally: Tally, options: CopyOptions
   tally.begin(`from ${from.name} to ${to.name}`);
   await assertOwner(to, { ...pair, name: cluster }, { signal });
   // Before the WAL is listed: all that these backups need is in the archive by now.
-  const entries = await listBackups(from, keys, cluster, { signal });
+  const listed = await listBackups(from, keys, cluster, { signal });
   const copying: Copying = { ...pair, run, tally, width: options.parallel ?? 4, again: false, newWal: noWal };
   const eras = await copyEras(copying);
   await copyWrappedKeys(copying, eras);
+  return holdingMissing(copying, eras, listed, (entries) => copyAll(copying, eras, entries, options));
+}
+
+async function copyAll(
+  copying: Copying,
+  eras: readonly EraRecord[],
+  entries: readonly BackupEntry[],
+  options: CopyOptions,
+): Promise<CopyTarget['lag']> {
+  const { tally } = copying;
   const current = eras.at(-1);
   const seconds = options.walEverySeconds ?? 300;
   const newest = current === undefined ? undefined : await copyNewest(copying, current, entries, seconds);

@@ -42,7 +42,7 @@ export async function restoreIntoSandbox(
     timeline: null,
     action: 'pause',
   };
-  const plan = await phases.time('plan', () => planRestore(cluster, { target, into: folder.dataDir }, run));
+  const plan = await phases.time('plan', () => planRestore(cluster, { target, into: folder.dataDir }, run, 'drill'));
   found.backupId = plan.backupId;
   await phases.time('fetch', async () => {
     await prepareFolder(cluster, plan);

@@ -3,6 +3,7 @@ import { asPgproofError, type PgproofError } from '../core/errors.ts';
 import type { TimelineId } from '../core/segment.ts';
 import type { StoreOptions } from '../storage/store.ts';
 import { type BackupEntry, byPlace, chooseBackup, listBackups } from './catalogue.ts';
+import { isCut, listCuts } from './cuts.ts';
 import { byNumber, listEras } from './eras.ts';
 import { type History, historyConflict, listHistoryTags, readHistory } from './histories.ts';
 import type { KeyRing } from './keys.ts';
@@ -84,16 +85,18 @@ export async function findBackupIn(
   return chooseBackup(entries, cluster, prefix);
 }
 
-/** One content here and another one there are two contents. */
+/** One content here and another one there are two contents. What a repository is deleting counts as gone. */
 export async function listWalIn(
   repositories: readonly Repository[],
   cluster: string,
-  era: string,
+  { era, segmentBytes }: Pick<EraRecord, 'era' | 'segmentBytes'>,
   options: StoreOptions & { timeline?: TimelineId } = {},
 ): Promise<{ listing: WalListing; unasked: Unasked[] }> {
-  const { answers, unasked } = await askAll(repositories, options, (repository, signal) =>
-    listWal(repository, cluster, era, { ...options, ...signal }),
-  );
+  const { answers, unasked } = await askAll(repositories, options, async (repository, signal) => {
+    const found = await listWal(repository, cluster, era, { ...options, ...signal });
+    const cuts = await listCuts(repository, cluster, era, { ...options, ...signal });
+    return [...found].filter(([segment]) => !isCut(segment, cuts, segmentBytes));
+  });
   const listing: WalListing = new Map();
   for (const { answer } of answers)
     for (const [segment, tags] of answer)

@@ -71,7 +71,7 @@ export async function openArchive(
  */
 async function listSettled(
   { repositories, name }: ProtectedCluster,
-  { era, segmentBytes }: EraRecord,
+  era: EraRecord,
   path: TimelinePath,
   newest: BackupRecord | undefined,
   signal: AbortSignal,
@@ -79,7 +79,7 @@ async function listSettled(
   for (let looks = 1; ; looks += 1) {
     const { listing } = await listWalIn(repositories, name, era, { signal });
     const hasGap =
-      newest !== undefined && coverageOf(path, listing, newest.startLsn as Lsn, segmentBytes).stop.reason === 'gap';
+      newest !== undefined && coverageOf(path, listing, newest.startLsn as Lsn, era.segmentBytes).stop.reason === 'gap';
     if (!hasGap || looks === 3) return listing;
     await sleep(500, undefined, { signal });
   }

@@ -9,6 +9,7 @@ import { segmentsUpTo } from '../wal/inventory.ts';
 import type { Archive } from './archive.ts';
 import { fallbackNotes } from './fallbacks.ts';
 import { checkTargetFolder, refuseWithoutSpace } from './folder.ts';
+import { type Held, holding } from './hold.ts';
 import { savePlan } from './plans.ts';
 import type { RestorePlan } from './record.ts';
 import { selectBackups } from './select.ts';
@@ -27,22 +28,37 @@ export type RestoreRequest = {
 };
 
 /**
- * Decides a restore in every detail and keeps it as a frozen plan. Nothing is written but the plan; whatever can be known to
+ * Decides a restore in every detail and keeps it as a frozen plan. Nothing is written but the plan, and a hold in each
+ * repository, which keeps what it needs for a week; whatever can be known to
  * fail is refused here: the target, the key, the tools, the folder, the space, tablespaces outside of the target.
  * @throws {PgproofError} `target-unreachable` with the nearest targets that work; `tablespace-outside`, `target-folder`,
  * `cluster-running`, `no-space`, `tool-missing`, `key-missing`, `wal-conflict`, `wal-unreadable`, `root-refused`, …
  */
-export async function planRestore(cluster: ProtectedCluster, request: RestoreRequest, run: Run): Promise<RestorePlan> {
+export async function planRestore(
+  cluster: ProtectedCluster,
+  request: RestoreRequest,
+  run: Run,
+  operation: 'plan' | 'drill' = 'plan',
+): Promise<RestorePlan> {
   refuseShutdown(request.target);
   const into = await checkTargetFolder(cluster, request.into);
+  return holding(cluster, operation, run, (held) => planHeld(cluster, { ...request, into }, held, run));
+}
+
+async function planHeld(
+  cluster: ProtectedCluster,
+  request: RestoreRequest,
+  held: Held,
+  run: Run,
+): Promise<RestorePlan> {
   const copies = new Nearest(cluster.repositories);
   const selected = await selectBackups(cluster, copies, request.target, request.backup ?? null, run);
   const { archive, candidates, notes } = selected;
   const stop = await findStop(archive, candidates, request.target, run);
   refuseOutside(stop.survey, stop.backup);
-  const plan = assemble(archive, stop, { ...request, into }, [...notes, ...fallbackNotes(copies)]);
+  const plan = assemble(archive, stop, request, held, [...notes, ...fallbackNotes(copies), ...held.notes]);
   refuseLongSocket(workFolder(cluster, plan));
-  await refuseWithoutSpace(into, plan.requiredBytes);
+  await refuseWithoutSpace(plan.into, plan.requiredBytes);
   await savePlan(cluster, plan);
   return plan;
 }
@@ -59,6 +75,7 @@ function assemble(
   archive: Archive,
   stop: Stop,
   { target, into }: RestoreRequest,
+  held: Held,
   notes: readonly string[],
 ): RestorePlan {
   const { cluster, era } = archive;
@@ -84,6 +101,7 @@ function assemble(
     tablespaces,
     minimums: stop.survey.minimums,
     requiredBytes: requiredBytes(stop, segments.length * era.segmentBytes),
+    holds: held.holds.map(({ repository, hold }) => ({ repositoryId: repository.id, id: hold.id })),
     notes: [...notes, ...stop.notes, ...moved],
   };
 }

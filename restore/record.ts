@@ -63,6 +63,8 @@ export const restorePlan = z.object({
   minimums: z.record(z.string(), z.number().int()),
   /** Free space that the folder needs before it starts. */
   requiredBytes: z.number().int(),
+  /** What keeps `expire` from taking what it needs. */
+  holds: z.array(z.object({ repositoryId: z.string(), id: z.string() })).default([]),
   /** What a person should know before they start it; sentences. */
   notes: z.array(z.string()),
 });

@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PgproofError } from '../core/errors.ts';
+import { asPgproofError, PgproofError } from '../core/errors.ts';
 import type { Phase } from '../core/report.ts';
 import type { Run } from '../core/run.ts';
 import { formatTarget } from '../core/target.ts';
@@ -12,6 +12,7 @@ import { configureRecovery } from './configure.ts';
 import { fallbackNotes } from './fallbacks.ts';
 import { fetchBackup, makeDurable } from './fetch.ts';
 import { configurationNotes, handOver, openingStatement, startCommand } from './handover.ts';
+import { holdPlanned, letGo, releasePlan } from './hold.ts';
 import { withPlanLock } from './lock.ts';
 import { readMarker, removeMarker } from './marker.ts';
 import { loadPlan, loadResult, saveResult } from './plans.ts';
@@ -28,7 +29,7 @@ export type RestoreOptions = RecoverOptions & {
 /**
  * Carries out a plan: files, verified by PostgreSQL's own manifest, recovery to the target, promotion, and a clean stop. What
  * was interrupted goes on where its files can be trusted; what is done answers what it came to.
- * @throws {PgproofError} `plan-missing`, `target-folder`, `object-damaged`, `restore-unverified`, `recovery-failed`,
+ * @throws {PgproofError} `plan-missing`, `backup-deleted`, `target-folder`, `object-damaged`, `restore-unverified`, `recovery-failed`,
  * `recovery-unreached`, the store's errors, …; the folder is then no server, and the same call may be made again.
  */
 export async function startRestore(
@@ -41,8 +42,29 @@ export async function startRestore(
   refuseOtherActions(plan);
   return withPlanLock(cluster, plan, run.signal, async (signal) => {
     const done = await resultOfEarlier(cluster, plan);
-    return done === null ? carryOut(cluster, plan, { ...run, signal }, options) : doneBefore(done);
+    return done === null ? carryOutHeld(cluster, plan, { ...run, signal }, options) : doneBefore(done);
   });
+}
+
+/** The plan's own hold goes with its success: a restore that failed may be tried again. */
+async function carryOutHeld(
+  cluster: ProtectedCluster,
+  plan: RestorePlan,
+  run: Run,
+  options: RestoreOptions,
+): Promise<RestoreResult> {
+  const held = await holdPlanned(cluster, plan, run);
+  try {
+    const result = await carryOut(cluster, plan, run, options);
+    await releasePlan(cluster, plan.holds).catch((error: unknown) => {
+      held.notes.push(`What the plan holds was not released (${asPgproofError(error).message}): it ends by itself.`);
+    });
+    await letGo(held);
+    return { ...result, notes: [...result.notes, ...held.notes] };
+  } catch (error) {
+    await letGo(held);
+    throw error;
+  }
 }
 
 /** Asked again after the end: the folder is somebody's server by now, and is not looked at. */

@@ -12,6 +12,7 @@ import { type KnownEra, readDocuments } from './documents.ts';
 import type { EarlierVerify } from './earlier.ts';
 import { type Damage, Findings, reportedFindings } from './findings.ts';
 import { noteForeign } from './foreign.ts';
+import { holdingBackup } from './hold.ts';
 import { findUncommitted } from './leftovers.ts';
 import { Looking } from './looking.ts';
 import { takeBackOvertaken } from './overtaken.ts';
@@ -160,7 +161,10 @@ async function unpack(cluster: ProtectedCluster, wanted: string | null, state: S
     wanted,
     cluster.name,
   );
-  if (await unpackAndVerify(cluster, record, state.findings, run)) state.unpacked.push(record.id);
+  const isWhole = await holdingBackup(cluster, record, run, () =>
+    unpackAndVerify(cluster, record, state.findings, run),
+  );
+  if (isWhole) state.unpacked.push(record.id);
 }
 
 function conclude(cluster: ProtectedCluster, state: State): VerifiedRepository {

@@ -1,0 +1,156 @@
+import { throwIfAborted } from '../core/abort.ts';
+import { asPgproofError, PgproofError } from '../core/errors.ts';
+import { type EraNeeds, type Hold, isInForce, type WalRange } from '../core/hold.ts';
+import { compareLsn } from '../core/lsn.ts';
+import type { Run } from '../core/run.ts';
+import type { TimelineId } from '../core/segment.ts';
+import type { ProtectedCluster } from '../postgres/cluster.ts';
+import { commitState } from '../repository/commit-state.ts';
+import { rangeOf } from '../repository/cuts.ts';
+import { holdEverything, listHolds, narrowHold, releaseHold } from '../repository/holds.ts';
+import { listWalIn } from '../repository/merged.ts';
+import { withLimit } from '../repository/nearest.ts';
+import type { Repository } from '../repository/repository.ts';
+import type { RestorePlan } from './record.ts';
+
+/** What is held for one plan, a hold a repository; and what could not be held, as sentences. */
+export type Held = { holds: { repository: Repository; hold: Hold }[]; notes: string[] };
+
+type Operation = Extract<Hold['operation'], 'plan' | 'restore' | 'drill'>;
+
+const day = 86_400;
+/** Planning reads WAL: in a large archive for hours. What a killed one leaves keeps everything for so long. */
+const planningSeconds = day;
+/** From the end of planning on. A plan that is older is carried out, too, where nothing of it was deleted. */
+const heldSeconds: Record<Operation, number> = { plan: 7 * day, restore: 7 * day, drill: 2 * day };
+/** A repository that is away holds up no restore. */
+const patienceSeconds = 30;
+
+/**
+ * Holds everything in every repository at hand while `use` looks for what is needed, and after it only that. When `use` fails,
+ * nothing is held. A repository that takes no hold is no reason not to restore: it is said.
+ */
+export async function holding<Plan extends RestorePlan>(
+  cluster: ProtectedCluster,
+  operation: Operation,
+  { signal }: Pick<Run, 'signal'>,
+  use: (held: Held) => Promise<Plan>,
+): Promise<Plan> {
+  const held = await holdAll(cluster, operation, signal);
+  try {
+    const plan = await use(held);
+    const needs = { needs: [needsOf(plan)], seconds: heldSeconds[operation] };
+    for (const { repository, hold } of held.holds) await narrowHold(repository, hold, needs, { signal });
+    return plan;
+  } catch (error) {
+    await letGo(held);
+    throw error;
+  }
+}
+
+/**
+ * Holds what a plan needs while it is carried out.
+ * @throws {PgproofError} `backup-deleted` when some of it is there no more.
+ */
+export async function holdPlanned(cluster: ProtectedCluster, plan: RestorePlan, run: Run): Promise<Held> {
+  let held: Held | undefined;
+  await holding(cluster, 'restore', run, async (now) => {
+    held = now;
+    await refuseDeleted(cluster, plan, now, run);
+    return plan;
+  });
+  return held as Held;
+}
+
+async function holdAll(cluster: ProtectedCluster, operation: Operation, signal: AbortSignal): Promise<Held> {
+  const { name, host, repositories } = cluster;
+  const order = { cluster: name, operation, by: host, reason: null, seconds: planningSeconds };
+  const held: Held = { holds: [], notes: [] };
+  await Promise.all(
+    repositories.map(async (repository) => {
+      try {
+        const hold = await withLimit(patienceSeconds, signal, (limited) =>
+          holdEverything(repository, order, { signal: limited }),
+        );
+        held.holds.push({ repository, hold });
+      } catch (error) {
+        throwIfAborted(signal);
+        held.notes.push(
+          `Nothing is held in repository '${repository.name}' (${asPgproofError(error).message}): \`expire\` may delete there what this needs.`,
+        );
+      }
+    }),
+  );
+  return held;
+}
+
+/** By hand it would go at its end; so a failure is no reason to fail. Takes no signal: what was cancelled holds nothing either. */
+export async function letGo({ holds, notes }: Held): Promise<void> {
+  for (const { repository, hold } of holds) {
+    try {
+      await withLimit(patienceSeconds, new AbortController().signal, (signal) =>
+        releaseHold(repository, hold, { signal }),
+      );
+    } catch (error) {
+      const why = asPgproofError(error).message;
+      notes.push(`Hold ${hold.id} in repository '${repository.name}' was not released (${why}): it ends by itself.`);
+    }
+  }
+}
+
+/** Releases what the plan itself holds. @throws {PgproofError} what the store says. */
+export async function releasePlan(
+  { name, host, repositories }: Pick<ProtectedCluster, 'name' | 'host' | 'repositories'>,
+  holds: RestorePlan['holds'],
+): Promise<void> {
+  for (const { repositoryId, id } of holds) {
+    const repository = repositories.find((one) => one.id === repositoryId);
+    if (repository !== undefined) await releaseHold(repository, { id, cluster: name, by: host });
+  }
+}
+
+export function needsOf({ era, backupId, inventory }: RestorePlan): EraNeeds {
+  const wal = new Map<TimelineId, WalRange>();
+  for (const { name } of inventory.segments) {
+    const { timeline, from, to } = rangeOf(name, inventory.segmentBytes);
+    const known = wal.get(timeline) ?? { timeline, from, to };
+    const isEarlier = compareLsn(from, known.from) < 0;
+    const isLater = to !== null && known.to !== null && compareLsn(to, known.to) > 0;
+    wal.set(timeline, { timeline, from: isEarlier ? from : known.from, to: isLater ? to : known.to });
+  }
+  return { era, backups: [backupId], wal: [...wal.values()] };
+}
+
+/** Only where every repository was asked: one that is away may have what the others lack. */
+async function refuseDeleted(cluster: ProtectedCluster, plan: RestorePlan, held: Held, { signal }: Run): Promise<void> {
+  if (cluster.unavailable.length > 0 || held.notes.length > 0 || (await isHeldSince(cluster, plan, signal))) return;
+  const { repositories, name } = cluster;
+  const { era, backupId, inventory } = plan;
+  const states = await Promise.all(
+    repositories.map((repository) => commitState(repository, name, era, backupId, { signal })),
+  );
+  const isThere = states.some(({ committed, tombstones }) => committed && tombstones.length === 0);
+  const { listing } = await listWalIn(repositories, name, inventory, { signal });
+  const lost = inventory.segments.find(({ name: segment, tag }) => !listing.get(segment)?.includes(tag));
+  if (isThere && lost === undefined) return;
+  const what = isThere ? `the WAL segment ${lost?.name}` : `the backup ${backupId}`;
+  throw new PgproofError('backup-deleted', `${what}, which plan ${plan.id} needs, is not there any more`, {
+    facts: { plan: plan.id, backup: backupId, plannedAt: plan.createdAt },
+    hint: 'Its hold had ended. Plan the restore again.',
+  });
+}
+
+/** Whether the plan's own hold has kept everything until now in one of the repositories: then there is nothing to look for. */
+async function isHeldSince(
+  { repositories, name }: ProtectedCluster,
+  plan: RestorePlan,
+  signal: AbortSignal,
+): Promise<boolean> {
+  for (const { repositoryId, id } of plan.holds) {
+    const repository = repositories.find((one) => one.id === repositoryId);
+    if (repository === undefined) return false;
+    const hold = (await listHolds(repository, name, { signal })).find((one) => one.id === id);
+    if (hold === undefined || !isInForce(hold, new Date())) return false;
+  }
+  return plan.holds.length > 0;
+}
