@@ -69,7 +69,10 @@ function loadProfile(env: NodeJS.ProcessEnv): ReturnType<typeof loadClientConfig
   try {
     return loadClientConfigProfile({ overrideEnvVars: definedOnly(env) });
   } catch (error) {
-    throw new PgproofError('config-invalid', 'the Temporal profile cannot be read', {
+    // Not its message, which may quote the file: an API key stands in it.
+    const code = (error as NodeJS.ErrnoException).code;
+    const why = code === undefined ? '' : `: ${code}`;
+    throw new PgproofError('config-invalid', `the Temporal profile cannot be read${why}`, {
       facts: { profile: env.TEMPORAL_PROFILE ?? null, file: env.TEMPORAL_CONFIG_FILE ?? null },
       hint: 'Check TEMPORAL_PROFILE and TEMPORAL_CONFIG_FILE, or unset them to use the embedded server.',
       cause: error,

@@ -114,7 +114,7 @@ function hardening(role: Role): string[] {
   ];
   const control = [
     'ProtectSystem=strict',
-    'ProtectHome=yes',
+    'ProtectHome=tmpfs', // not `yes`: a profile that is not there must look like one that is not there
     'ProtectHostname=yes',
     'ProtectProc=invisible',
     'PrivateTmp=yes',
