@@ -7,10 +7,10 @@ export const width = 16;
 
 const tries = 5;
 /** Doubled with each try: now and then a question to a schedule is stuck in the server for 5 s, and the next one is not. */
-const firstDeadlineMs = 2000;
+const firstDeadlineMs = 3000;
 
 /**
- * One call, tried again while Temporal is away or asks for fewer calls; for a minute at most.
+ * One call, tried again while Temporal is away or asks for fewer calls; for two minutes at most.
  * @throws {PgproofError} `temporal-unreachable`; the signal's reason; what else the call says.
  */
 export async function patiently<T>(client: Client, signal: AbortSignal, call: () => Promise<T>): Promise<T> {
@@ -26,10 +26,10 @@ export async function patiently<T>(client: Client, signal: AbortSignal, call: ()
   }
 }
 
-/** gRPC's UNAVAILABLE, DEADLINE_EXCEEDED and RESOURCE_EXHAUSTED. */
+/** gRPC's UNAVAILABLE, DEADLINE_EXCEEDED and RESOURCE_EXHAUSTED; the SDK's own retries say CANCELLED at a deadline. */
 function mayPass(error: unknown): boolean {
   const cause = error instanceof ServiceError ? error.cause : error;
-  return isGrpcServiceError(cause) && [14, 4, 8].includes(cause.code);
+  return isGrpcServiceError(cause) && [14, 4, 8, 1].includes(cause.code);
 }
 
 function unreachable(cause: unknown): PgproofError {
