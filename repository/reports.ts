@@ -26,17 +26,17 @@ export async function listReports(
 }
 
 /**
- * The newest report of an operation that fits, down to those of the month of `since`. Months are listed one by one, so that
+ * The newest report of an operation that fits, from the month of `until` down to `since`. Months are listed one by one, so that
  * years of reports cost nothing. One that cannot be read is none.
  */
 export async function newestReport(
   repository: Repository,
   cluster: string,
   operation: string,
-  { since, ...options }: StoreOptions & { since: string },
+  { since, until, ...options }: StoreOptions & { since: string; until: Date },
   fits: (report: Report) => boolean,
 ): Promise<Report | null> {
-  for (const month of monthsBack(new Date(), new Date(since))) {
+  for (const month of monthsBack(until, new Date(since))) {
     const keys: string[] = [];
     const isWanted = new RegExp(`/\\d{8}T\\d{6}Z-${operation}-[0-9a-f]{8}\\.json$`);
     for await (const { key } of repository.store.list(`${reportPrefix(cluster)}${month}/`, options))

@@ -20,7 +20,7 @@ export async function lookAt(
   cluster: ProtectedCluster,
   repository: Repository,
   written: Written | null,
-  { signal, proof }: Options & { proof: boolean },
+  { signal, proof, now }: Options & { proof: boolean; now: Date },
 ): Promise<Seen> {
   const here = inRepository(cluster, repository);
   const { era, backup, frontier } = await readHead(here, { signal });
@@ -29,7 +29,7 @@ export async function lookAt(
     written: writtenNames(cluster.config).includes(repository.name),
     since: era.declaredAt,
     backup: backup === null ? null : { id: backup.id, at: backup.stoppedAt },
-    proof: proof ? await newestProof(here, era, { signal }) : null,
+    proof: proof ? await newestProof(here, era, now, { signal }) : null,
     behindSeconds: written === null ? null : await secondsBehind(cluster, frontier, written, written.at),
   };
 }
@@ -54,11 +54,18 @@ const patience = { connectTimeoutSeconds: 5, statementTimeoutSeconds: 5, applica
 async function newestProof(
   { repository, name }: ProtectedCluster,
   { declaredAt }: Head['era'],
+  now: Date,
   options: Options,
 ): Promise<Dated | null> {
-  const found = await newestReport(repository, name, 'drill', { since: declaredAt, ...options }, (report) => {
-    const parsed = drillResult.safeParse(report.result);
-    return report.status === 'SUCCESS' && parsed.success && parsed.data.verdict === 'passed';
-  });
+  const found = await newestReport(
+    repository,
+    name,
+    'drill',
+    { since: declaredAt, until: now, ...options },
+    (report) => {
+      const parsed = drillResult.safeParse(report.result);
+      return report.status === 'SUCCESS' && parsed.success && parsed.data.verdict === 'passed';
+    },
+  );
   return found === null ? null : { id: found.id, at: found.finishedAt };
 }

@@ -22,7 +22,7 @@ export async function brokenObjectives(
   const written = await writtenUntilNow(cluster, { signal });
   const looks = await Promise.all(
     cluster.repositories.map((repository) =>
-      lookAt(cluster, repository, written, { signal, proof: limits.proof !== null }).catch((error: unknown) => {
+      lookAt(cluster, repository, written, { signal, now, proof: limits.proof !== null }).catch((error: unknown) => {
         if (signal.aborted) throw error;
         return unasked(repository.name, asPgproofError(error));
       }),
