@@ -146,7 +146,8 @@ function endpointOf(old: Old, file: string): { region: string; endpoint: Record<
       hint: 'Add OSS_REGION=cn-hangzhou, or whichever it is.',
     });
   if (host === undefined) return { region, endpoint: {} };
-  if (name === undefined) return { region, endpoint: { endpoint: `https://${host}` } };
+  const scheme = old.endpoint?.startsWith('http://') ? 'http' : 'https';
+  if (name === undefined) return { region, endpoint: { endpoint: `${scheme}://${host}` } };
   if (name.startsWith('accelerate')) return { region, endpoint: { endpoint: 'accelerate' } };
   return { region, endpoint: internal === undefined ? {} : { endpoint: 'internal' } };
 }

@@ -109,7 +109,7 @@ async function needsOf(plan: InitPlan, bytes: number, { json, signal }: Session)
 async function writeAll(plan: InitPlan, strategy: Strategy): Promise<void> {
   const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
   const text = configText(plan, strategy, timeZone);
-  parseConfig(plan.configFile, text);
+  parseConfig(`${plan.configFile}, not yet written`, text);
   await writeSecretsOnce(dirname(plan.configFile), plan.secrets);
   await writeConfigOnce(plan.configFile, text, plan.cluster);
 }

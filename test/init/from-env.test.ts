@@ -6,6 +6,7 @@ import { type InitOptions, readOptions } from '../../client/init/options.ts';
 import { knownSettings } from '../../client/init/settings.ts';
 import { chooseStrategy } from '../../core/strategy.ts';
 import { parseConfig } from '../../host/config.ts';
+import { CredentialsFile } from '../../storage/credentials-file.ts';
 import { tempDir } from '../support/temp.ts';
 
 /** What init would write for a file of the old scripts. */
@@ -119,7 +120,10 @@ describe('the settings of the old scripts become a configuration', () => {
     expect(shop.repositories).toEqual(['local', 'oss']);
     expect(Object.values(shop.schedules).map(({ run }) => run)).toContain('copy');
     const { content } = plan.secrets.find(({ name }) => name === 'shop.oss-credentials.json')!;
-    expect(JSON.parse(content)).toEqual({ accessKeyId: 'LTAI-id', accessKeySecret: 'LTAI-secret' });
+    const file = join(folder, 'credentials.json');
+    writeFileSync(file, content, { mode: 0o600 });
+    const read = await new CredentialsFile(file).read(); // as the store does
+    expect(read).toMatchObject({ accessKeyId: 'LTAI-id', accessKeySecret: 'LTAI-secret' });
     expect(became).toMatchObject({
       INCLUDE_GLOBALS: 'comment',
       FEISHU_WEBHOOK: 'comment',
@@ -247,7 +251,9 @@ describe('a file that leaves a doubt is refused before anything is made', () => 
     expect(`${error.message}${error.hint}`).not.toContain('hush');
   });
 
-  test('one that is not there, and a role beside it', async () => {
+  test('one that is not there, a role beside it, and what no configuration may say', async () => {
+    const clear = 'OSS_BUCKET=vault\nOSS_ENDPOINT=http://files.example.com\nOSS_REGION=cn-beijing';
+    expect(await refusal(clear)).toMatchObject({ code: 'config-invalid' });
     expect(await refusal('', { fromEnv: '/no/such/.env' })).toMatchObject({ code: 'usage' });
     expect(await refusal('', { role: 'pgproof' })).toMatchObject({ code: 'usage' });
   });
