@@ -8,9 +8,11 @@ import { drillVerb } from './drill.ts';
 import { eraVerb } from './era.ts';
 import { expireVerb } from './expire.ts';
 import { heartbeatVerb } from './heartbeat.ts';
+import { holdVerb } from './hold.ts';
 import { initVerb } from './init/init.ts';
 import { keyVerb } from './key.ts';
 import { listVerb } from './list.ts';
+import { ownerVerb } from './owner.ts';
 import { restoreVerb } from './restore.ts';
 import { schedulesVerb } from './schedules.ts';
 import { serviceVerb } from './service.ts';
@@ -51,6 +53,8 @@ export function createProgram(): Command {
     heartbeatVerb,
     eraVerb,
     keyVerb,
+    holdVerb,
+    ownerVerb,
   ];
   for (const make of verbs) program.addCommand(inherit(make(), program));
   return program;

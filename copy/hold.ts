@@ -45,7 +45,14 @@ async function holdMissing(
     const needs = await missingAt(copying, eras, left);
     if (needs.length === 0) return { hold: null, left };
     try {
-      const order = { cluster, operation: 'copy', by: host, reason: null, seconds, needs } as const;
+      const order = {
+        cluster,
+        operation: 'copy',
+        by: host,
+        reason: null,
+        seconds,
+        needs,
+      } as const;
       return { hold: await placeHold(from, order, { signal }), left };
     } catch (error) {
       if (hasCode(error, 'store-denied')) {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { PgproofError } from '../core/errors.ts';
 import { crossesAny, type EraNeeds, type Hold, isInForce } from '../core/hold.ts';
-import { runId } from '../core/ids.ts';
+import { type RunId, runId } from '../core/ids.ts';
 import { createIdentical } from '../storage/create.ts';
 import type { StoreOptions } from '../storage/store.ts';
 import { commitStates } from './commit-state.ts';
@@ -20,7 +20,11 @@ import type { Repository } from './repository.ts';
  *   <id>.released.json   nothing any more
  */
 
-export type HoldOrder = Pick<Hold, 'cluster' | 'operation' | 'by' | 'reason'> & { seconds: number };
+export type HoldOrder = Pick<Hold, 'cluster' | 'operation' | 'by' | 'reason'> & { seconds: number; id?: string };
+
+/** For who holds one thing in several repositories, under one id. */
+export const newHoldId = (operation: Hold['operation']): RunId =>
+  runId(new Date(), operation, randomBytes(4).toString('hex'));
 
 /**
  * Holds everything of the cluster, while it is looked for what is needed; `narrowHold` follows. All that is listed behind
@@ -53,22 +57,14 @@ export async function placeHold(
 
 async function writeHold(
   { store }: Repository,
-  { cluster, operation, by, reason, seconds }: HoldOrder,
+  { cluster, operation, by, reason, seconds, id = newHoldId(operation) }: HoldOrder,
   needs: Hold['needs'],
   options: StoreOptions,
 ): Promise<Hold> {
   const now = new Date();
-  const hold: Hold = {
-    id: runId(now, operation, randomBytes(4).toString('hex')),
-    cluster,
-    operation,
-    by,
-    reason,
-    heldAt: now.toISOString(),
-    until: new Date(now.getTime() + seconds * 1000).toISOString(),
-    needs,
-  };
-  await createIdentical(store, holdKey(cluster, hold.id), canonicalBytes({ formatVersion, ...hold }), options);
+  const until = new Date(now.getTime() + seconds * 1000).toISOString();
+  const hold: Hold = { id, cluster, operation, by, reason, heldAt: now.toISOString(), until, needs };
+  await createIdentical(store, holdKey(cluster, id), canonicalBytes({ formatVersion, ...hold }), options);
   return hold;
 }
 

@@ -7,7 +7,7 @@ import type { TimelineId } from '../core/segment.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { commitState } from '../repository/commit-state.ts';
 import { rangeOf } from '../repository/cuts.ts';
-import { holdEverything, listHolds, narrowHold, releaseHold } from '../repository/holds.ts';
+import { holdEverything, listHolds, narrowHold, newHoldId, releaseHold } from '../repository/holds.ts';
 import { listWalIn } from '../repository/merged.ts';
 import { withLimit } from '../repository/nearest.ts';
 import type { Repository } from '../repository/repository.ts';
@@ -64,7 +64,14 @@ export async function holdPlanned(cluster: ProtectedCluster, plan: RestorePlan, 
 
 async function holdAll(cluster: ProtectedCluster, operation: Operation, signal: AbortSignal): Promise<Held> {
   const { name, host, repositories } = cluster;
-  const order = { cluster: name, operation, by: host, reason: null, seconds: planningSeconds };
+  const order = {
+    id: newHoldId(operation),
+    cluster: name,
+    operation,
+    by: host,
+    reason: null,
+    seconds: planningSeconds,
+  };
   const held: Held = { holds: [], notes: [] };
   await Promise.all(
     repositories.map(async (repository) => {

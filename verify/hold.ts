@@ -19,7 +19,14 @@ export async function holdingBackup<T>(
   use: () => Promise<T>,
 ): Promise<T> {
   const needs = [{ era, backups: [id], wal: [] }];
-  const order = { cluster: name, operation: 'verify', by: host, reason: null, seconds, needs } as const;
+  const order = {
+    cluster: name,
+    operation: 'verify',
+    by: host,
+    reason: null,
+    seconds,
+    needs,
+  } as const;
   const hold = await placeHold(repository, order, { signal }).catch((error: unknown) => {
     if (hasCode(error, 'store-denied')) return null;
     throw error;

@@ -13,7 +13,7 @@ export type PolicyStatement = {
 export type StorePolicy = {
   /** The least that a host needs which backs up, ships WAL, copies and expires; below the configured prefix only. */
   writer: PolicyDocument;
-  /** The least that a host needs which only lists, verifies and restores. It may write reports, and nothing else. */
+  /** The least that a host needs which only lists, verifies, restores and drills. It writes reports and holds, and removes nothing. */
   restore: PolicyDocument;
   /** A rule that aborts uploads nobody finished. */
   lifecycle: { format: 'xml' | 'json'; document: string; command: string };

@@ -25,7 +25,10 @@ export function ossPolicy(config: BucketConfig): StorePolicy {
     ]),
     restore: documentOf([
       ...readers(config),
-      statement(['oss:PutObject'], objects(bucket, `${prefix}*/reports/*`)),
+      statement(
+        ['oss:PutObject'],
+        [...objects(bucket, `${prefix}*/reports/*`), ...objects(bucket, `${prefix}*/holds/*`)],
+      ),
       ...kms(config, ['kms:GenerateDataKey', 'kms:Decrypt']),
     ]),
     lifecycle: { format: 'xml', document, command: `ossutil lifecycle --method put oss://${bucket} lifecycle.xml` },

@@ -30,7 +30,11 @@ export function s3Policy(config: BucketConfig): StorePolicy {
     ]),
     restore: documentOf([
       ...readers(config),
-      statement('PgproofReports', ['s3:PutObject'], objects(`${prefix}*/reports/*`)),
+      statement(
+        'PgproofReports',
+        ['s3:PutObject'],
+        [...objects(`${prefix}*/reports/*`), ...objects(`${prefix}*/holds/*`)],
+      ),
       ...kms(config),
     ]),
     lifecycle: {

@@ -6,6 +6,9 @@ import type { PolicyDocument } from '../../check/policy/document.ts';
 import { policyOf } from '../../check/policy/policy.ts';
 import type { BucketConfig } from '../../core/config.ts';
 import { configSchema } from '../../core/config.ts';
+import type { SegmentName } from '../../core/segment.ts';
+import { holdEverything, listHolds, narrowHold, releaseHold } from '../../repository/holds.ts';
+import { backupKey, cutKey, holdKey, ownerKey, tombstoneKey, walKey } from '../../repository/layout.ts';
 import { initRepository, openRepository } from '../../repository/repository.ts';
 import { openStore } from '../../storage/open.ts';
 import { pgproof } from '../client/cli.ts';
@@ -47,7 +50,7 @@ describe('the printed policies of S3, given to a user of a real server,', () => 
     await expect(keysOf(beside)).rejects.toMatchObject({ code: 'store-denied' });
   });
 
-  test('let a restoring host read, and write nothing but reports', async () => {
+  test('let a host that restores and drills read, write reports, hold and release, and nothing else', async () => {
     const config = server.config(await server.bucket(), { prefix });
     await initRepository('offsite', config, { env: server.env() });
     await give(config.bucket, policyOf(config).restore);
@@ -55,8 +58,31 @@ describe('the printed policies of S3, given to a user of a real server,', () => 
     const { store } = await openRepository('offsite', config, { env });
     expect(await keysOf(store)).toEqual(['README.txt', 'pgproof-repository.json']);
     await store.create('shop/reports/2026/11/a.json', Buffer.from('{}'));
-    await expect(store.create('shop/wal/a', Buffer.from('x'))).rejects.toMatchObject({ code: 'store-denied' });
-    await expect(store.remove('README.txt')).rejects.toMatchObject({ code: 'store-denied' });
+    const repository = await openRepository('offsite', config, { env });
+    const order = {
+      id: newHoldId('drill'),
+      cluster: 'shop',
+      operation: 'drill',
+      by: 'drill-1',
+      reason: null,
+      seconds: 60,
+    } as const;
+    const hold = await holdEverything(repository, order);
+    expect(await listHolds(repository, 'shop')).toMatchObject([{ id: hold.id, needs: null }]);
+    await narrowHold(repository, hold, { needs: [], seconds: 60 });
+    await releaseHold(repository, hold);
+    expect(await listHolds(repository, 'shop')).toEqual([]);
+    const denied = [
+      walKey('shop', 'e', '000000010000000000000001' as SegmentName, 'a', '.zst'),
+      backupKey('shop', 'e', 'a'),
+      tombstoneKey('shop', 'e', 'a', '0000000a'),
+      cutKey('shop', 'e', 'a'),
+      ownerKey('shop', 1),
+    ];
+    for (const key of denied)
+      await expect(store.create(key, Buffer.from('x')), key).rejects.toMatchObject({ code: 'store-denied' });
+    for (const key of ['README.txt', holdKey('shop', hold.id)])
+      await expect(store.remove(key), key).rejects.toMatchObject({ code: 'store-denied' });
   });
 });
 

@@ -1,0 +1,133 @@
+import { Command, InvalidArgumentError } from 'commander';
+import { durationSeconds } from '../core/duration.ts';
+import { hasCode, PgproofError } from '../core/errors.ts';
+import { type Hold, isInForce } from '../core/hold.ts';
+import type { ProtectedCluster } from '../postgres/cluster.ts';
+import { listHolds, newHoldId, placeHold, releaseHold } from '../repository/holds.ts';
+import { findBackupIn } from '../repository/merged.ts';
+import type { Repository } from '../repository/repository.ts';
+import { type Answer, type Session, verb } from './session.ts';
+import { table } from './text.ts';
+
+const duration = (text: string): number => {
+  const seconds = durationSeconds(text);
+  if (seconds !== undefined && seconds > 0) return seconds;
+  throw new InvalidArgumentError('a duration, such as 30d, 12h or 2w.');
+};
+
+export const holdVerb = (): Command =>
+  new Command('hold')
+    .description('holds: what `expire` must not take, for whom, and until when')
+    .addCommand(
+      new Command('add')
+        .description('keeps a backup, its parents and the WAL that makes it whole, in each repository that has it')
+        .argument('<cluster>')
+        .argument('<backup>', 'its id, or a beginning that only one has')
+        .requiredOption('--reason <text>', 'why; `hold list` and the deletion that it prevents show it')
+        .option('--for <duration>', 'how long', duration, duration('30d'))
+        .action(verb(add)),
+    )
+    .addCommand(
+      new Command('remove')
+        .description('releases a hold, in each repository; also that of a plan that nobody will start')
+        .argument('<cluster>')
+        .argument('<hold>', 'its id, as `hold list` shows it')
+        .action(verb(remove)),
+    )
+    .addCommand(
+      new Command('list').description('what is held now, in each repository').argument('<cluster>').action(verb(list)),
+    );
+
+type Listed = Hold & { repository: string };
+
+async function add(session: Session, name: string, prefix: string): Promise<Answer> {
+  const { signal, options } = session;
+  const cluster = await session.cluster(name);
+  const { id, era } = await findBackupIn(cluster.repositories, cluster.keys, name, prefix, { signal });
+  const order = {
+    id: newHoldId('hand'),
+    cluster: name,
+    operation: 'hand',
+    by: session.requestedBy,
+    reason: options.reason as string,
+    seconds: options.for as number,
+    needs: [{ era, backups: [id], wal: [] }],
+  } as const;
+  const holds: Listed[] = [];
+  const without: string[] = [];
+  for (const repository of cluster.repositories) {
+    try {
+      holds.push({ ...(await placeHold(repository, order, { signal })), repository: repository.name });
+    } catch (error) {
+      if (!hasCode(error, 'backup-deleted')) throw error;
+      without.push(repository.name);
+    }
+  }
+  if (holds.length === 0) throw deletedEverywhere(name, id);
+  const text = [
+    render(holds),
+    ...without.map((repository) => `repository ${repository} does not have ${id}`),
+    ...awayLines(cluster),
+  ];
+  return { json: { cluster: name, backup: id, holds, without }, text: text.join('\n') };
+}
+
+async function remove(session: Session, name: string, id: string): Promise<Answer> {
+  const { signal, requestedBy: by } = session;
+  const cluster = await session.cluster(name);
+  const found = (await holdsOf(cluster, signal)).filter((hold) => hold.id === id);
+  if (found.length === 0) throw missing(cluster, id);
+  for (const { repository } of found)
+    await releaseHold(named(cluster, repository), { id, cluster: name, by }, { signal });
+  const text = [...found.map(({ repository }) => `released ${id} in repository ${repository}`), ...awayLines(cluster)];
+  return { json: { cluster: name, released: found }, text: text.join('\n') };
+}
+
+async function list(session: Session, name: string): Promise<Answer> {
+  const cluster = await session.cluster(name);
+  const holds = (await holdsOf(cluster, session.signal)).filter((hold) => isInForce(hold, new Date()));
+  const text = [holds.length === 0 ? `nothing of ${name} is held` : render(holds), ...awayLines(cluster)];
+  return { json: { cluster: name, holds }, text: text.join('\n') };
+}
+
+async function holdsOf({ repositories, name }: ProtectedCluster, signal: AbortSignal): Promise<Listed[]> {
+  const listed: Listed[] = [];
+  for (const repository of repositories)
+    for (const hold of await listHolds(repository, name, { signal }))
+      listed.push({ ...hold, repository: repository.name });
+  return listed;
+}
+
+const named = ({ repositories }: ProtectedCluster, name: string): Repository =>
+  repositories.find((repository) => repository.name === name) as Repository;
+
+function render(holds: readonly Listed[]): string {
+  return table(
+    ['HOLD', 'REPOSITORY', 'UNTIL', 'BY', 'NEEDS', 'REASON'],
+    holds.map((hold) => [hold.id, hold.repository, hold.until, hold.by, needsText(hold), hold.reason ?? '']),
+  );
+}
+
+function needsText({ needs }: Hold): string {
+  if (needs === null) return 'everything';
+  return needs
+    .flatMap(({ backups, wal }) => [...backups, ...wal.map(({ from, to }) => `WAL ${from}–${to ?? ''}`)])
+    .join(', ');
+}
+
+const awayLines = ({ unavailable }: ProtectedCluster): string[] =>
+  unavailable.map(({ name, error }) => `NOT ASKED: repository ${name} (${error.message})`);
+
+function deletedEverywhere(cluster: string, backup: string): PgproofError {
+  return new PgproofError('backup-deleted', `backup ${backup} is being deleted in this moment`, {
+    facts: { cluster, backup },
+    hint: `See what is left: pgproof list ${cluster}`,
+  });
+}
+
+function missing({ name, repositories }: ProtectedCluster, id: string): PgproofError {
+  return new PgproofError('hold-missing', `there is no hold '${id}' of cluster '${name}'`, {
+    facts: { cluster: name, hold: id, repositories: repositories.map((one) => one.name) },
+    hint: `See: pgproof hold list ${name}`,
+  });
+}
