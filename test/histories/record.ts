@@ -1,16 +1,14 @@
-import { readFileSync, writeFileSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { followRun } from '../../client/follow.ts';
 import { cancelOperation, type StartedRun, startOperation } from '../../client/temporal.ts';
 import { parseTarget } from '../../core/target.ts';
 import { withClusterLock } from '../../postgres/lock.ts';
 import { planRestore } from '../../restore/plan.ts';
-import { type Fleet, openFleet } from '../support/fleet.ts';
+import { openFleet } from '../support/fleet.ts';
 import { endRun, startFile, startRun } from '../support/places.ts';
 import { majors } from '../support/postgres.ts';
 import { startWorker, until } from '../support/stage.ts';
+import { historyOf, saveHistory } from './save.ts';
 
 /*
  * Records one history of each kind of run, from real runs of the code as it is: before a release, as user postgres,
@@ -18,8 +16,6 @@ import { startWorker, until } from '../support/stage.ts';
  */
 
 const folder = process.argv[2] ?? import.meta.dirname;
-const root = join(import.meta.dirname, '../..');
-const version = (JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8')) as { version: string }).version;
 const testRun = startRun();
 Object.assign(process.env, testRun.env);
 startFile();
@@ -90,19 +86,6 @@ async function plan(): Promise<string> {
   return (await planRestore(fleet.stage.cluster, { target: parseTarget('latest'), into }, run)).id;
 }
 
-async function historyOf({ temporal }: Fleet, { workflowId }: StartedRun): Promise<string> {
-  return historyToJSON(await temporal.client.workflow.getHandle(workflowId).fetchHistory());
-}
-
-async function save(name: string, run: StartedRun): Promise<void> {
-  const file = join(folder, `${name}-${version}.json`);
-  try {
-    // Who recorded it, and where, is nobody's business.
-    const history = (await historyOf(fleet, run)).replaceAll(`@${hostname()}`, '@db-7').replaceAll(root, '/srv/pgproof');
-    writeFileSync(file, history, { flag: 'wx' });
-    console.log(`recorded ${file}`);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    console.log(`kept ${file}`);
-  }
+function save(name: string, run: StartedRun): Promise<void> {
+  return saveHistory(fleet, name, run, folder);
 }

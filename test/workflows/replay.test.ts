@@ -22,14 +22,21 @@ test('there are recorded histories of each workflow, and of runs that failed, wa
       'backup',
       'backup-busy',
       'backup-cancelled',
+      'backup-fallback',
+      'backup-nowhere',
       'backup-refused',
+      'backup-standby',
       'check',
       'check-away',
       'copy',
       'copy-failed',
       'drill',
+      'drill-hosts',
       'restore',
+      'restore-hosts',
+      'restore-unplaced',
       'verify',
+      'verify-hosts',
       'verify-refused',
       'wal-sync',
       'wal-sync-failed',
@@ -39,6 +46,9 @@ test('there are recorded histories of each workflow, and of runs that failed, wa
 
 test.each(files)('scenario 8: the history %s still replays', async (file) => {
   const history: unknown = JSON.parse(readFileSync(join(folder, file), 'utf8'));
-  const options = { workflowBundle: await workflowBundle({ cache: bundleCache() }), logger: new DefaultLogger('ERROR') };
+  const options = {
+    workflowBundle: await workflowBundle({ cache: bundleCache() }),
+    logger: new DefaultLogger('ERROR'),
+  };
   await Worker.runReplayHistory(options, history);
 });
