@@ -1,7 +1,8 @@
 import * as z from 'zod';
+import { durationText } from '../duration.ts';
 import { requestSchemas } from '../request.ts';
 import { months, weekdays } from '../schedule/calendar.ts';
-import { overlaps, scheduledOperations } from '../schedule/kinds.ts';
+import { type Kind, kinds, overlaps, scheduledOperations } from '../schedule/kinds.ts';
 import { everComes, type When, whenOfCalendar, whenOfCron } from '../schedule/when.ts';
 import { duration, name, timezone } from './values.ts';
 
@@ -35,6 +36,13 @@ const cron = z
     }
   });
 
+/** The defaults of all kinds; those that are the same once. */
+function byKind(field: keyof Kind): string {
+  const text = (value: string | number): string => (typeof value === 'number' ? durationText(value) : value);
+  const kindsOf = Map.groupBy(scheduledOperations, (operation) => text(kinds[operation][field]));
+  return [...kindsOf].map(([value, operations]) => `\`${value}\` for ${operations.join(', ')}`).join('; ');
+}
+
 const schedule = z
   .strictObject({
     run: z.enum(scheduledOperations).describe('The operation.'),
@@ -49,15 +57,21 @@ const schedule = z
     timezone: timezone.optional().describe('Of cron and calendar. Default: that of the file.'),
     jitter: duration
       .optional()
-      .describe('Cron and calendar: runs begin up to so much later, each at its own moment. Default: by kind.'),
+      .describe(
+        `Cron and calendar: runs begin up to so much later, each at its own moment. Default: ${byKind('jitter')}.`,
+      ),
     overlap: z
       .enum(overlaps)
       .optional()
-      .describe('The run before is still under way: `skip` this one, or `wait` and run it then. Default: by kind.'),
+      .describe(
+        `The run before is still under way: \`skip\` this one, or \`wait\` and run it then. Default: ${byKind('overlap')}.`,
+      ),
     catchup: duration
       .refine((seconds) => seconds >= 10, 'at least 10s')
       .optional()
-      .describe('A run that was missed because Temporal was away is made up for within so long. Default: by kind.'),
+      .describe(
+        `A run that was missed because Temporal was away is made up for within so long. Default: ${byKind('catchup')}.`,
+      ),
     with: z
       .record(z.string(), z.union([z.string(), z.number(), z.boolean()]))
       .default({})
