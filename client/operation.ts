@@ -128,7 +128,8 @@ function reportAnswer(
   const repositoryName = filedIn ?? (host.config.clusters[cluster]?.repositories[0] as string);
   const repository = host.config.repositories[repositoryName];
   const reportFile = repository === undefined || key === null ? key : `${locationOf(repository)}/${key}`;
-  const places: Places = { reportFile, temporalUrl };
+  const more: [string, string][] = key === null ? [['report', 'none: it would say what the last one said']] : [];
+  const places: Places = { reportFile, temporalUrl, more };
   const { verdict } = report.result;
   const exitCode = verdict === undefined || verdict === 'passed' ? 0 : verdict === 'failed' ? 3 : 1;
   return { json: { ...report, reportFile }, text: renderReport(report, places), exitCode };

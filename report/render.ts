@@ -43,7 +43,8 @@ export function renderReport(report: Report, places: Places = {}): string {
 /** The verdict of a drill is its headline: a drill that could not be carried out did not fail, and did not pass. */
 function headline({ operation, cluster, status, result }: Report): string {
   const verdict = typeof result.verdict === 'string' ? result.verdict.toUpperCase() : headlines[status];
-  return `${operation.toUpperCase()} ${status === 'CANCELLED' ? headlines.CANCELLED : verdict}: ${cluster}`;
+  const what = operation.replace(/[A-Z]/g, (letter) => ` ${letter}`).toUpperCase(); // walSync: WAL SYNC
+  return `${what} ${status === 'CANCELLED' ? headlines.CANCELLED : verdict}: ${cluster}`;
 }
 
 function facts(report: Report): [string, string][] {

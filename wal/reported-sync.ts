@@ -9,7 +9,13 @@ import { buildReport, failedBy, type Outcome, startReport, type Workflow } from 
 import { isBroken, syncWal } from './sync.ts';
 import { readSyncNotes, writeSyncNotes } from './sync-notes.ts';
 
-type Order = { reason: string | null; requestedBy: string | null; startedAt?: string };
+type Order = {
+  reason: string | null;
+  requestedBy: string | null;
+  startedAt?: string;
+  /** What a person should know besides; stands in the report. */
+  notes?: readonly string[];
+};
 
 /** What lasts is reported again after so long. */
 const repeatAfterMs = 86_400_000;
@@ -22,13 +28,13 @@ const repeatAfterMs = 86_400_000;
  */
 export async function reportedWalSync(
   cluster: ProtectedCluster,
-  order: Order,
+  { notes = [], ...order }: Order,
   run: Run,
   workflow: Workflow | null,
   options: { patienceSeconds?: number } = {},
 ): Promise<FiledReport> {
   const started = startReport({ operation: 'walSync', workflow, ...order });
-  const { outcome, error } = await attempt(cluster, run, options);
+  const { outcome, error } = await attempt(cluster, run, { ...options, notes });
   const answer = error?.code ?? 'kept';
   const { state } = cluster.paths;
   const last = await readSyncNotes(state);
@@ -48,10 +54,11 @@ export async function reportedWalSync(
 async function attempt(
   cluster: ProtectedCluster,
   run: Run,
-  options: { patienceSeconds?: number },
+  { notes, ...options }: { patienceSeconds?: number; notes: readonly string[] },
 ): Promise<{ outcome: Outcome; error: PgproofError | null }> {
   try {
-    const result = await syncWal(cluster, run, options);
+    const found = await syncWal(cluster, run, options);
+    const result = { ...found, notes: [...notes, ...found.notes] };
     const error = brokenObjective(cluster.name, result);
     return { outcome: error === null ? { status: 'SUCCESS', result } : failedBy(error, result), error };
   } catch (thrown) {
