@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { createControlActivities, type Resolved } from '../../activities/control.ts';
 import { type Greeting, helloSteps } from '../../activities/hello.ts';
 import { type Config, configSchema } from '../../core/config.ts';
-import { operations } from '../../core/request.ts';
+import { features } from '../../core/request.ts';
 import type { Host } from '../../host/host.ts';
 import { activityEnvironment } from '../support/activity.ts';
 import { shortTimeouts, silent } from '../support/temporal.ts';
@@ -33,7 +33,7 @@ function resolve(config: Config): Promise<Resolved> {
 test('hello answers with version, features, and the same hash as a control worker that is configured alike', async () => {
   const config = configWith({});
   const greeting = await hello(hostOf(config), 'shop');
-  expect(greeting).toMatchObject({ host: 'db-7', version: '0.1.0', features: operations });
+  expect(greeting).toMatchObject({ host: 'db-7', version: '0.1.0', features });
   expect((await resolve(configWith({ wal: { mode: 'archive' } }))).configHash).toBe(greeting.configHash); // a default, written down
   expect((await resolve(configWith({ objectives: { rpo: '1m' } }))).configHash).not.toBe(greeting.configHash);
 });

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { followRun } from '../../client/follow.ts';
+import { startOperation } from '../../client/temporal.ts';
 import { parseTarget } from '../../core/target.ts';
 import { planRestore } from '../../restore/plan.ts';
 import { type Fleet, openFleet } from '../support/fleet.ts';
@@ -45,6 +47,8 @@ test('scenario 42: no secret in histories, search attributes, logs, reports, pla
   await fleet.stage.server.sql(`ALTER ROLE pgproof PASSWORD 'another-one'`);
   runs.push(await fleet.start('backup'));
   const refusal = await fleet.finish(runs[3]!).catch((error: unknown) => JSON.stringify(error) + String(error));
+  runs.push(await startOperation(fleet.temporal, 'main', 'check', { cluster: 'shop' }));
+  await followRun(fleet.temporal, runs[4]!, { fleet: 'main', signal: run.signal });
   await worker.stop();
   watching.abort();
   await watched;
@@ -62,7 +66,8 @@ test('scenario 42: no secret in histories, search attributes, logs, reports, pla
   for (const file of filesBelow(join(folder, 'state'), /\.json$/)) shown.push([file, readFileSync(file, 'utf8')]);
 
   expect(report.status).toBe('SUCCESS');
-  expect(shown.map(([where]) => where)).toContain('the history of restore');
+  const places = shown.map(([where]) => where);
+  expect(places).toEqual(expect.arrayContaining(['the history of restore', 'the history of check']));
   expect(commandLines.size).toBeGreaterThan(5);
   expect([...commandLines].some((line) => line.includes('pg_basebackup'))).toBe(true);
   expect(found(shown, secrets())).toEqual([]);
