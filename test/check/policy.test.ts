@@ -60,7 +60,6 @@ describe('the printed policies of S3, given to a user of a real server,', () => 
     await store.create('shop/reports/2026/11/a.json', Buffer.from('{}'));
     const repository = await openRepository('offsite', config, { env });
     const order = {
-      id: newHoldId('drill'),
       cluster: 'shop',
       operation: 'drill',
       by: 'drill-1',
