@@ -47,7 +47,8 @@ export const toPlace = (at: Resolved, place: Place | undefined): Resolved => ({ 
 
 async function greetOne(feature: Feature, at: Resolved): Promise<string[]> {
   const greeting = await helloOn(at).hello({ cluster: at.cluster });
-  if (!greeting.features.includes(feature)) throw outdated(feature, greeting.version, at);
+  // A greeting that says nothing of it is of a worker that is older still.
+  if (!greeting.features?.includes(feature)) throw outdated(feature, greeting.version, at);
   return differing(greeting, at);
 }
 
@@ -58,7 +59,7 @@ async function ask(feature: Feature, at: Resolved): Promise<Heard> {
   const place: Place = { host: at.host, queues: at.queues };
   try {
     const greeting = await helloOn(at).hello({ cluster: at.cluster });
-    const can = greeting.features.includes(feature) && greeting.server !== undefined;
+    const can = greeting.features?.includes(feature) && greeting.server !== undefined;
     return can
       ? { place, greeting, problem: null }
       : { place, greeting: null, problem: outdated(feature, greeting.version, at) };
