@@ -6,6 +6,7 @@ import type { TimelineId } from '../core/segment.ts';
 import type { HistoryEntry } from '../core/timeline.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { type BackupEntry, listBackups } from '../repository/catalogue.ts';
+import { unfinishedDeletions } from '../repository/delete.ts';
 import { listEras } from '../repository/eras.ts';
 import { listHolds } from '../repository/holds.ts';
 import type { BackupRecord, EraRecord } from '../repository/record.ts';
@@ -37,6 +38,7 @@ export async function gatherFacts(
     eras: eraFacts.map((era) => withUnreadable(era, entries)),
     backups: records.map(backupFacts),
     damaged: await damagedFacts(cluster, entries, signal),
+    leaving: await leavingFacts(cluster, eras, signal),
     proofs,
     holds,
   };
@@ -99,6 +101,21 @@ async function damagedFacts(
         place: await placeDamaged(cluster, entry, signal),
       });
   return damaged;
+}
+
+async function leavingFacts(
+  cluster: ProtectedCluster,
+  eras: readonly EraRecord[],
+  signal: AbortSignal,
+): Promise<RepositoryFacts['leaving']> {
+  const leaving: RepositoryFacts['leaving'][number][] = [];
+  for (const { era } of eras) {
+    for (const { id } of await unfinishedDeletions(cluster.repository, cluster.name, era, { signal })) {
+      const place = await placeDamaged(cluster, { era, id }, signal);
+      if (place !== null) leaving.push({ ...place, id, era });
+    }
+  }
+  return leaving;
 }
 
 /** What waiting may mend says nothing about the archive. */

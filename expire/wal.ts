@@ -1,9 +1,11 @@
 import type { ExpiredWal } from '../core/expired.ts';
+import { joinRanges } from '../core/retention/cuts.ts';
 import type { RetentionPlan } from '../core/retention/plan.ts';
 import type { WalPlan } from '../core/retention/wal.ts';
 import type { Run } from '../core/run.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { type Cut, cutWal } from '../repository/cut-wal.ts';
+import { listCuts } from '../repository/cuts.ts';
 import type { EraRecord } from '../repository/record.ts';
 import type { Gathered } from './facts.ts';
 import { asExpired, planWalBehind } from './plan.ts';
@@ -27,7 +29,11 @@ export async function deleteWal(
     }
     progress({ phase: `WAL in ${repository.name}`, note: `${wal.segments} segments of ${wal.era}` });
     const options = { signal, now: new Date(plan.reference), known: gathered.records, reason: 'expired' };
-    expired.push(told(wal, await cutWal(repository, name, era, wal.cuts, options)));
+    // One cut that says all that went: otherwise each day would leave another.
+    const before = (await listCuts(repository, name, wal.era, { signal })).flatMap(({ ranges }) => ranges);
+    const joined = await cutWal(repository, name, era, joinRanges([...before, ...wal.cuts]), options);
+    const cut = joined.outcome === 'cut' ? joined : await cutWal(repository, name, era, wal.cuts, options);
+    expired.push(told(wal, cut));
   }
   return expired;
 }

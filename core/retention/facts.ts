@@ -54,6 +54,8 @@ export type RepositoryFacts = {
   eras: readonly EraFacts[];
   backups: readonly BackupFacts[];
   damaged: readonly DamagedFacts[];
+  /** Backups whose deletion goes on: their WAL goes behind them. */
+  leaving: readonly (BackupPlace & { id: string; era: string })[];
   proofs: readonly ProofFacts[];
   /** Those that were not released. */
   holds: readonly Hold[];

@@ -72,10 +72,15 @@ function doubtOf({ damaged, backups, holds }: RepositoryFacts, { era, doubt, ...
     : `backup ${strange.id} is of timeline ${strange.timeline}, which is not in the archive`;
 }
 
-function needsOf({ backups, damaged, holds }: RepositoryFacts, era: string, proven: RetentionPlan['proven']): Need[] {
+function needsOf(
+  { backups, damaged, leaving, holds }: RepositoryFacts,
+  era: string,
+  proven: RetentionPlan['proven'],
+): Need[] {
   const own = backups.filter((backup) => backup.era === era);
   const places = [
     ...own,
+    ...leaving.filter((backup) => backup.era === era),
     ...damaged.flatMap((backup) => (backup.era === era && backup.place !== null ? [backup.place] : [])),
   ];
   const toConsistency = places.map(

@@ -145,6 +145,7 @@ export class World {
       eras: this.eras.map((era): EraFacts => ({ ...era, segmentBytes, wal: runsOf(era.archive, segmentBytes) })),
       backups: this.backups,
       damaged: this.damaged,
+      leaving: [],
       proofs: this.proofs,
       holds: this.holds,
     };
