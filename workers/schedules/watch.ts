@@ -11,21 +11,26 @@ type Options = {
   signal: AbortSignal;
   /** Bring them together first: for a server that is disposable, and has no schedules but ours. */
   apply: boolean;
+  /** Between two looks. @defaultValue an hour */
+  everyMs?: number;
 };
 
-const hourMs = 3_600_000;
-/** After a check that failed. */
+/** After a look that failed. */
 const retryMs = 60_000;
 
 /** Says at once and every hour when Temporal's schedules are not those of the configuration, until `signal` aborts. */
-export async function watchSchedules(client: Client, config: Config, { log, signal, apply }: Options): Promise<void> {
+export async function watchSchedules(
+  client: Client,
+  config: Config,
+  { log, signal, apply, everyMs = 3_600_000 }: Options,
+): Promise<void> {
   let toApply = apply;
   while (!signal.aborted) {
     try {
       if (toApply) await applyAll(client, config, { log, signal });
       toApply = false;
       say(await planSchedules(client, config, { signal }), log);
-      await sleep(hourMs, undefined, { signal });
+      await sleep(everyMs, undefined, { signal });
     } catch (thrown) {
       if (signal.aborted) return;
       const error = asPgproofError(thrown);
@@ -38,7 +43,11 @@ export async function watchSchedules(client: Client, config: Config, { log, sign
   }
 }
 
-async function applyAll(client: Client, config: Config, { log, signal }: Omit<Options, 'apply'>): Promise<void> {
+async function applyAll(
+  client: Client,
+  config: Config,
+  { log, signal }: Pick<Options, 'log' | 'signal'>,
+): Promise<void> {
   const plan = await planSchedules(client, config, { signal });
   await applySchedules(client, plan, { confirmed: true, signal });
   if (plan.changes.length > 0) log.info({ changes: plan.changes.length }, 'the schedules are applied');
