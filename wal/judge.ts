@@ -178,7 +178,7 @@ function notAdopted(file: string, leader: Leader | undefined, { problem }: Known
   const reason =
     why ??
     (leader === undefined
-      ? `and the configured server cannot tell whether it is ours${problem === undefined ? '' : `: ${problem.message}`}`
+      ? (decisionOf(problem)?.message ?? unasked(problem))
       : `and the configured server is on timeline ${leader.timeline}`);
   return new PgproofError('timeline-not-adopted', `'${file}': timeline ${timeline} was not adopted, ${reason}`, {
     facts: { file, timeline, leaderTimeline: leader?.timeline ?? null },
@@ -189,11 +189,16 @@ function notAdopted(file: string, leader: Leader | undefined, { problem }: Known
 const afterFailover =
   'A restored or promoted copy archives into this spool: correct its archive_command. After a failover let clusters.<name>.connection name the new primary.';
 
-/** A standby that was promoted here says itself what a person has to decide. */
+/** A standby that was promoted here: what a person has to decide. */
+const decisionOf = (problem: PgproofError | undefined): PgproofError | undefined =>
+  problem?.code === 'timeline-not-adopted' ? problem : undefined;
+
+const unasked = (problem: PgproofError | undefined): string =>
+  `and the configured server cannot tell whether it is ours${problem === undefined ? '' : `: ${problem.message}`}`;
+
 function whileUnasked(problem: PgproofError | undefined): string {
-  const decision = problem?.code === 'timeline-not-adopted' ? problem.hint : null;
   return (
-    decision ??
+    decisionOf(problem)?.hint ??
     'It stays in the spool until the server that the configuration names answers as the primary of this cluster.'
   );
 }

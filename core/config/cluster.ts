@@ -62,7 +62,9 @@ export const cluster = z.strictObject({
         .refine((names) => new Set(names).size === names.length, 'each host once'),
     ])
     .transform((hosts): readonly string[] => (typeof hosts === 'string' ? [hosts] : hosts))
-    .describe('Name of the host the server runs on; a list where the cluster has standbys, too.'),
+    .describe(
+      'Name of the host the server runs on; a list where the cluster has standbys, too. The first leads: a standby that was promoted enters the archive once its host stands first.',
+    ),
   prefer: z
     .enum(['primary', 'standby'])
     .default('primary')
