@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { expect, test } from 'vitest';
-import { completeNeeds } from '../../client/init/needs.ts';
+import { completeNeeds, objectiveFlag, sizeFlag } from '../../client/init/needs.ts';
 
 /** A person at a terminal who types these lines, and then closes it. */
 function person(...lines: string[]) {
@@ -43,4 +43,10 @@ test('a terminal that is closed ends it; nothing is taken for an answer', async 
 
 test('where nobody can be asked, the measured size and an RPO of five minutes count', async () => {
   expect(await completeNeeds({ rto: 60 }, 5e9, null)).toEqual({ bytes: 5e9, rpo: 300, rto: 60 });
+});
+
+test('flags take what the questions take, and refuse the rest with what is allowed', () => {
+  expect([sizeFlag('2TB'), objectiveFlag('1d')]).toEqual([2e12, 86_400]);
+  expect(() => sizeFlag('huge')).toThrow('a size such as');
+  for (const wrong of ['0s', '2', 'soon']) expect(() => objectiveFlag(wrong)).toThrow('a duration of a second or more');
 });
