@@ -7,7 +7,9 @@ const count = z.number().int().min(0).max(10_000);
 const rules = {
   window: duration
     .optional()
-    .describe('Every second since can be restored, and all backups made since are kept, as is the one before them.'),
+    .describe(
+      'Every second since can be restored, and all backups made since are kept, as is the one before them. Counted back from the newest backup: while none are made, nothing expires.',
+    ),
   wal: duration
     .optional()
     .describe('Longer than `window`: every second since can be restored, from fewer backups and with more replay.'),
@@ -19,10 +21,16 @@ const rules = {
   minimum: count
     .min(1)
     .default(1)
-    .describe('Never fewer whole full backups of the current era than this, whatever the other rules say.'),
+    .describe('Never fewer whole full backups than this, the newest, whatever the other rules say.'),
 };
 
-const repositoryRetention = z.strictObject(rules);
+type Rules = { window?: number | undefined; wal?: number | undefined };
+
+/** WAL since a time within the window is kept already. */
+const isLonger = ({ window, wal }: Rules): boolean => wal === undefined || window === undefined || wal > window;
+const longer = { path: ['wal'], message: 'must be longer than window, whose WAL is kept anyway' };
+
+const repositoryRetention = z.strictObject(rules).refine(isLonger, longer);
 
 export const retention = z
   .strictObject({
@@ -32,4 +40,5 @@ export const retention = z
       .default({})
       .describe('Other rules for single repositories: they replace those above there.'),
   })
+  .refine(isLonger, longer)
   .describe('What `expire` keeps. Without any rule nothing is ever deleted.');
