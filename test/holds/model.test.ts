@@ -25,8 +25,11 @@ import { explore, type Objects, type Outcome, type Process } from './explore.ts'
 
 const full = '20261120T140501Z-full-3fa94c11';
 const child = '20261121T140501Z-incr-3fa94c12';
+/** The one that the backup itself needs, and one that a plan needs, too. */
 const segment = '000000010000000000000002' as SegmentName;
-const around: WalRange = { timeline: 1, from: '0/1000000' as Lsn, to: '0/4000000' as Lsn };
+const later = '000000010000000000000003' as SegmentName;
+const own: WalRange = { timeline: 1, from: '0/1000000' as Lsn, to: '0/3000000' as Lsn };
+const behind: WalRange = { timeline: 1, from: '0/3000000' as Lsn, to: '0/4000000' as Lsn };
 const now = new Date();
 
 const records: Record<string, BackupRecord> = {
@@ -34,7 +37,7 @@ const records: Record<string, BackupRecord> = {
   [child]: { ...recordOf(child, { type: 'incremental', parent: full }), signature: null },
 };
 const partsOf = (id: string) => ['backup_manifest.zst'].map((name) => `${basePrefix(cluster, era, id)}${name}`);
-const wal = walKey(cluster, era, segment, 'ab'.repeat(16), '.zst');
+const walOf = (name: SegmentName) => walKey(cluster, era, name, 'ab'.repeat(16), '.zst');
 
 const at = (store: ObjectStore): Repository => ({
   name: 'local',
@@ -45,7 +48,7 @@ const at = (store: ObjectStore): Repository => ({
 });
 const order = { cluster, operation: 'plan', by: 'db-7', reason: null, seconds: 86_400 } as const;
 const needs: EraNeeds[] = [
-  { era, backups: [full], wal: [{ ...around, from: '0/2000000' as Lsn, to: '0/3000000' as Lsn }] },
+  { era, backups: [full], wal: [{ timeline: 1, from: '0/2000000' as Lsn, to: '0/4000000' as Lsn }] },
 ];
 
 const bury =
@@ -58,12 +61,14 @@ const bury =
       ids.map((id) => ({ id, reason: 'retention' })),
       { now },
     );
-const cut: Process = (store) =>
-  cutWal(at(store), cluster, { era, segmentBytes: 16 << 20 }, [around], {
-    now,
-    reason: 'retention',
-    known: [records[full] as BackupRecord],
-  });
+const cut =
+  (range: WalRange): Process =>
+  (store) =>
+    cutWal(at(store), cluster, { era, segmentBytes: 16 << 20 }, [range], {
+      now,
+      reason: 'retention',
+      known: [records[full] as BackupRecord],
+    });
 const commit =
   (id: string): Process =>
   (store) => {
@@ -80,8 +85,8 @@ const plan: Process = async (store) => {
   const listing = await listWal(repository, cluster, era);
   const cuts = await listCuts(repository, cluster, era);
   const isThere = entries.some(({ id, state }) => id === full && state === 'whole');
-  if (isThere && listing.has(segment) && !isCut(segment, cuts, 16 << 20))
-    return narrowHold(repository, held, { needs, seconds: 86_400 });
+  const hasWal = [segment, later].every((name) => listing.has(name) && !isCut(name, cuts, 16 << 20));
+  if (isThere && hasWal) return narrowHold(repository, held, { needs, seconds: 86_400 });
   await releaseHold(repository, held);
   return 'nothing to plan with';
 };
@@ -96,12 +101,12 @@ async function beginWith(committed: string[], copied: string[] = []): Promise<Ob
   await putEra(at({ create } as unknown as ObjectStore));
   for (const id of [...committed, ...copied]) for (const key of partsOf(id)) objects.set(key, Buffer.from('part'));
   for (const id of committed) objects.set(backupKey(cluster, era, id), Buffer.from(JSON.stringify(records[id])));
-  objects.set(wal, Buffer.from('wal'));
+  for (const name of [segment, later]) objects.set(walOf(name), Buffer.from('wal'));
   return objects;
 }
 
 const isWhole = (objects: Objects, id: string): boolean =>
-  partsOf(id).every((key) => objects.has(key)) && objects.has(wal);
+  partsOf(id).every((key) => objects.has(key)) && objects.has(walOf(segment));
 
 /** What is shown in the catalogue can be restored, whatever was interrupted. */
 async function assertCatalogue(objects: Objects): Promise<string[]> {
@@ -120,7 +125,10 @@ function assertPromises(objects: Objects, promises: { outcome: Outcome | undefin
   for (const { outcome, ids } of promises) {
     if (outcome?.state === 'failed') expect(hasCode(outcome.error, 'backup-deleted'), String(outcome.error)).toBe(true);
     if (outcome?.state !== 'done' || outcome.value === 'nothing to plan with') continue;
-    for (const id of ids) expect(isWhole(objects, id), `${id} was promised`).toBe(true);
+    for (const id of ids) {
+      const isKept = id === later ? objects.has(walOf(later)) : isWhole(objects, id);
+      expect(isKept, `${id} was promised`).toBe(true);
+    }
   }
 }
 
@@ -164,20 +172,23 @@ const cases: Case[] = [
   {
     title: 'a cut and a hold',
     begin: () => beginWith([]),
-    processes: [cut, (store) => placeHold(at(store), { ...order, needs: [{ ...needs[0]!, backups: [] }] })],
-    promises: [],
+    processes: [
+      cut(behind),
+      (store) => placeHold(at(store), { ...order, needs: [{ era, backups: [], wal: [behind] }] }),
+    ],
+    promises: [[1, [later]]],
   },
   {
     title: 'a cut and the commit of a backup',
     begin: () => beginWith([], [full]),
-    processes: [cut, commit(full)],
+    processes: [cut(own), commit(full)],
     promises: [[1, [full]]],
   },
   {
     title: 'a cut and a restore plan',
     begin: () => beginWith([full]),
-    processes: [cut, plan],
-    promises: [[1, [full]]],
+    processes: [cut(behind), plan],
+    promises: [[1, [full, later]]],
   },
   {
     title: 'a deletion and somebody who lists',
@@ -200,8 +211,8 @@ const cases: Case[] = [
   {
     title: 'the deletion of a backup, a cut of its WAL, and a restore plan',
     begin: () => beginWith([full]),
-    processes: [bury(full), cut, plan],
-    promises: [[2, [full]]],
+    processes: [bury(full), cut(behind), plan],
+    promises: [[2, [full, later]]],
   },
 ];
 
