@@ -20,6 +20,7 @@ export function renderPlan(plan: RestorePlan): string {
     ],
     ['backup', `${plan.backupId} (PostgreSQL ${plan.major})`],
     ['replays', span],
+    ['held', plan.holds[0] === undefined ? 'nowhere' : `by ${plan.holds[0].id}; see pgproof hold list ${plan.cluster}`],
     ['into', `${plan.into}, needs about ${formatBytes(plan.requiredBytes)}`],
   ];
   return [

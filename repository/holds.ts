@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { PgproofError } from '../core/errors.ts';
+import { hasCode, PgproofError } from '../core/errors.ts';
 import { crossesAny, type EraNeeds, type Hold, isInForce } from '../core/hold.ts';
 import { type RunId, runId } from '../core/ids.ts';
 import { createIdentical } from '../storage/create.ts';
@@ -119,7 +119,7 @@ export async function releaseHold(
   try {
     await store.create(releasedHoldKey(cluster, id), canonicalBytes(released), options);
   } catch (error) {
-    if (!(error instanceof PgproofError && error.code === 'object-exists')) throw error;
+    if (!hasCode(error, 'object-exists')) throw error;
   }
 }
 
@@ -140,10 +140,16 @@ async function readHold(
   isNarrowed: boolean,
   options: StoreOptions,
 ): Promise<Hold> {
-  const { formatVersion: _, ...hold } = await readDocument(store, holdKey(cluster, id), holdRecord, options);
-  if (!isNarrowed) return hold;
-  const { needs, until } = await readDocument(store, narrowedHoldKey(cluster, id), narrowedHoldRecord, options);
-  return { ...hold, needs, until };
+  try {
+    const { formatVersion: _, ...hold } = await readDocument(store, holdKey(cluster, id), holdRecord, options);
+    if (!isNarrowed) return hold;
+    const { needs, until } = await readDocument(store, narrowedHoldKey(cluster, id), narrowedHoldRecord, options);
+    return { ...hold, needs, until };
+  } catch (error) {
+    if (!hasCode(error, 'object-missing')) throw error;
+    // Another `expire` has removed it, most likely. Nobody who deletes goes by what is likely.
+    throw new PgproofError('store-unreachable', `hold ${id} is listed, and cannot be read`, { facts: { hold: id } });
+  }
 }
 
 /**
