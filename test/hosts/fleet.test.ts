@@ -54,6 +54,8 @@ test('with prefer: standby a backup is taken from the standby, and does not wait
   const { report } = await finished('backup');
   expect(report, JSON.stringify(report)).toMatchObject({ status: 'SUCCESS', host: 'db-8' });
   expect(report.result.notes).toContain('taken from the standby on db-8');
+  const handle = fleet.temporal.client.workflow.getHandle(report.workflowId as string);
+  expect((await handle.describe()).searchAttributes).toMatchObject({ PgHost: ['db-8'] });
 });
 
 test('a drill goes to the primary and proves the backup that came from the standby; a verify goes to the standby', async () => {
