@@ -1,18 +1,16 @@
-import { asPgproofError, hasCode, PgproofError } from '../core/errors.ts';
+import { hasCode, PgproofError } from '../core/errors.ts';
 import { formatSeconds } from '../core/format.ts';
 import { formatLsn, lsnPosition } from '../core/lsn.ts';
 import type { Run } from '../core/run.ts';
 import type { SyncedRepository, WalSyncResult } from '../core/wal-sync.ts';
-import { isRequired, writtenNames } from '../core/written.ts';
 import { inRepository, type ProtectedCluster } from '../postgres/cluster.ts';
 import { inspectServer, type ServerFacts } from '../postgres/server.ts';
-import type { Repository } from '../repository/repository.ts';
 import { awaitArchived, type WalRange } from './await.ts';
 import { shippingMeanwhile } from './await-shipping.ts';
-import { hasReached, secondsBehind, type Written, writtenBy } from './behind.ts';
+import { type Written, writtenBy } from './behind.ts';
 import type { Frontier } from './frontier.ts';
-import { readHead } from './head.ts';
 import { switchWal } from './switch.ts';
+import { type Look, lookEverywhere, opened, reaches } from './sync-look.ts';
 
 /** A finished segment is in the repository within seconds. Whoever waits longer than this waits for the next run. */
 const patienceSeconds = 120;
@@ -31,32 +29,36 @@ export async function syncWal(
 ): Promise<WalSyncResult> {
   const { signal } = run;
   const { rpo } = cluster.config.objectives;
+  const deadline = new Date(Date.now() + (options.patienceSeconds ?? patienceSeconds) * 1000);
   run.progress({ phase: 'look' });
   const server = await askPrimary(cluster, signal);
   const now = serverClock(server);
-  const written = writtenBy(server);
-  const before = await lookEverywhere(cluster, written.all, now(), signal);
-  const isDue = written.all.lsn !== written.finished.lsn && isSwitchDue(before, written.finished, rpo);
-  const switched = isDue ? await switchWal(cluster, { signal }) : null;
-  const target = switched === null ? written.finished : { ...written.finished, lsn: switched.lsn };
+  const { all, finished } = writtenBy(server);
+  const before = await lookEverywhere(cluster, all, now(), signal);
+  const bring = async (looks: readonly Look[], target: Written, written: Written): Promise<Brought> => {
+    const missing = looks.filter((look) => look.required && !reaches(look, target));
+    if (missing.length === 0) return { looks, late: new Map() };
+    const late = await awaitIn(cluster, missing, target, run, deadline);
+    return { looks: await lookEverywhere(cluster, written, now(), signal), late };
+  };
 
-  const deadline = new Date(Date.now() + (options.patienceSeconds ?? patienceSeconds) * 1000);
-  const late = await awaitRequired(cluster, before, target, run, deadline);
-  const after = await lookEverywhere(cluster, switched === null ? written.all : target, now(), signal);
-  const repositories = await Promise.all(
-    after.map(async (look, index): Promise<SyncedRepository> => {
-      const reached = look.frontier !== null && hasReached(look.frontier, target);
-      const why = look.error ?? (reached ? null : (late.get(look.name) ?? null));
-      return {
-        repository: look.name,
-        required: look.required,
-        frontier: look.frontier?.lsn ?? null,
-        reached,
-        behindSeconds: { before: before[index]?.seconds ?? null, after: look.seconds },
-        problem: why === null ? null : said(why),
-      };
-    }),
-  );
+  const shipped = await bring(before, finished, all);
+  const isDue = all.lsn !== finished.lsn && isSwitchDue(shipped.looks, finished, rpo);
+  const switched = isDue ? await switchWal(cluster, { signal }) : null;
+  const target = switched === null ? finished : { ...finished, lsn: switched.lsn };
+  const { looks: after, late } = switched === null ? shipped : await bring(shipped.looks, target, target);
+  const repositories = after.map((look, index): SyncedRepository => {
+    const reached = reaches(look, target);
+    const why = look.error ?? (reached ? null : (late.get(look.name) ?? null));
+    return {
+      repository: look.name,
+      required: look.required,
+      frontier: look.frontier?.lsn ?? null,
+      reached,
+      behindSeconds: { before: before[index]?.seconds ?? null, after: look.seconds },
+      problem: why === null ? null : said(why),
+    };
+  });
   return {
     objective: repositories.some((one) => isBroken(one, rpo)) ? 'broken' : 'kept',
     target,
@@ -89,51 +91,17 @@ function serverClock({ clock }: ServerFacts): () => string {
   return () => new Date(Date.parse(clock) + performance.now() - asked).toISOString();
 }
 
-type Look = {
-  name: string;
-  required: boolean;
-  frontier: Frontier | null;
-  seconds: number | null;
-  /** Why it could not be asked; of one that is not required. */
-  error: PgproofError | null;
-};
-
-function lookEverywhere(
-  cluster: ProtectedCluster,
-  written: Written,
-  now: string,
-  signal: AbortSignal,
-): Promise<Look[]> {
-  return Promise.all(
-    writtenNames(cluster.config).map(async (name): Promise<Look> => {
-      const required = isRequired(cluster.config, name);
-      try {
-        const { frontier } = await readHead(inRepository(cluster, opened(cluster, name)), { signal });
-        const seconds = await secondsBehind(cluster, frontier, written, now);
-        return { name, required, frontier, seconds, error: null };
-      } catch (error) {
-        if (required || signal.aborted) throw error;
-        return { name, required, frontier: null, seconds: null, error: asPgproofError(error) };
-      }
-    }),
-  );
-}
-
-function opened({ repositories, unavailable }: ProtectedCluster, name: string): Repository {
-  const found = repositories.find((repository) => repository.name === name);
-  if (found !== undefined) return found;
-  throw unavailable.find((repository) => repository.name === name)?.error;
-}
+type Brought = { looks: readonly Look[]; late: ReadonlyMap<string, PgproofError> };
 
 /** While finished segments are under way, another one would only be one more of them. */
 function isSwitchDue(looks: readonly Look[], finished: Written, rpoSeconds: number): boolean {
   const required = looks.filter((look) => look.required);
-  const isIdle = required.every(({ frontier }) => frontier !== null && hasReached(frontier, finished));
+  const isIdle = required.every((look) => reaches(look, finished));
   return isIdle && required.some(({ seconds }) => seconds === null || seconds > rpoSeconds / 2);
 }
 
 /** @returns why WAL did not come, by the repository's name. */
-async function awaitRequired(
+async function awaitIn(
   cluster: ProtectedCluster,
   looks: readonly Look[],
   target: Written,
@@ -141,7 +109,8 @@ async function awaitRequired(
   deadline: Date,
 ): Promise<Map<string, PgproofError>> {
   const late = new Map<string, PgproofError>();
-  const awaitIn = async (name: string, range: WalRange, waiting: Run): Promise<void> => {
+  const awaitOne = async ({ name, frontier }: Look, waiting: Run): Promise<void> => {
+    const range = missingRange(frontier as Frontier, target);
     try {
       await awaitArchived(inRepository(cluster, opened(cluster, name)), range, waiting, deadline);
     } catch (error) {
@@ -149,16 +118,7 @@ async function awaitRequired(
       late.set(name, error);
     }
   };
-  const ranges = looks.flatMap(({ name, required, frontier }) =>
-    required && frontier !== null && !hasReached(frontier, target)
-      ? [{ name, range: missingRange(frontier, target) }]
-      : [],
-  );
-  if (ranges.length > 0) {
-    await shippingMeanwhile(cluster, run, (waiting) =>
-      Promise.all(ranges.map(({ name, range }) => awaitIn(name, range, waiting))),
-    );
-  }
+  await shippingMeanwhile(cluster, run, (waiting) => Promise.all(looks.map((look) => awaitOne(look, waiting))));
   return late;
 }
 

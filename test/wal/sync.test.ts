@@ -48,16 +48,18 @@ describe.each(alternate(1))('wal sync, on PostgreSQL %s', (major) => {
     expect((await syncWal(promising(0), run)).switched).not.toBeNull(); // half of nothing is over at once
   });
 
-  test('finished segments that did not arrive are waited for, and no other one is ended meanwhile', async () => {
+  test('finished segments are waited for, no other one is ended meanwhile, and when they are there, the open one is', async () => {
     await stage.letShip(false);
     await beat(stage.cluster);
     await switchWal(stage.cluster);
-    await beat(stage.cluster);
+    const newest = await beat(stage.cluster);
     const late = await syncWal(promising(0), run, { patienceSeconds: 0 });
     expect(late).toMatchObject({ objective: 'broken', switched: null });
     expect(late.repositories).toMatchObject([{ reached: false, problem: { code: 'segment-not-archived' } }]);
     await stage.letShip(true);
-    expect((await syncWal(promising(300), run)).repositories).toMatchObject([{ reached: true, problem: null }]);
+    const mended = await syncWal(promising(0), run);
+    expect(mended).toMatchObject({ switched: expect.any(String), repositories: [{ reached: true, problem: null }] });
+    expect(await isArchived(newest.lsn)).toBe(true);
   });
 
   test('a broken objective is an error that names its report, and a report is filed only when the answer changes', async () => {
@@ -67,6 +69,7 @@ describe.each(alternate(1))('wal sync, on PostgreSQL %s', (major) => {
       (await listReports(stage.cluster.repository, 'shop')).filter(({ operation }) => operation === 'walSync');
 
     await stage.letShip(false);
+    await beat(stage.cluster);
     await switchWal(stage.cluster);
     const first = await attempt(promising(0));
     expect(first).toMatchObject({ code: 'objective-broken', exitCode: 3, permanent: true });
