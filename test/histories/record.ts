@@ -30,6 +30,8 @@ try {
   await save('copy', await ended(await fleet.start('copy', { to: 'offsite' })));
   await save('copy-failed', await ended(await fleet.start('copy', { to: 'elsewhere' })));
   await save('drill', await ended(await fleet.start('drill')));
+  await save('expire', await ended(await fleet.start('expire')));
+  await save('expire-refused', await ended(await fleet.start('expire', { repository: 'elsewhere' })));
   await save('verify', await ended(await fleet.start('verify', { share: 50, restore: true })));
   await save('verify-refused', await ended(await fleet.start('verify', { repository: 'elsewhere' })));
   await save('wal-sync', await ended(await fleet.start('walSync', { reason: 'recorded', requestedBy: 'nobody' })));
