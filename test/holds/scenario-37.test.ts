@@ -1,0 +1,104 @@
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { copyRepository } from '../../copy/copy.ts';
+import { PgproofError } from '../../core/errors.ts';
+import { parseTarget } from '../../core/target.ts';
+import { expireRepository } from '../../expire/repository.ts';
+import type { ProtectedCluster } from '../../postgres/cluster.ts';
+import { listBackups } from '../../repository/catalogue.ts';
+import { listHolds } from '../../repository/holds.ts';
+import { initRepository } from '../../repository/repository.ts';
+import { releasePlan } from '../../restore/hold.ts';
+import { planRestore } from '../../restore/plan.ts';
+import { startRestore } from '../../restore/start.ts';
+import { faulty } from '../../storage/fault.ts';
+import { ask, openRestoreStage, quietRun, type RestoreStage } from '../restore/support.ts';
+import { alternate } from '../support/postgres.ts';
+import { tempDir } from '../support/temp.ts';
+
+const twoDays = 2 * 86_400_000;
+
+describe.each(alternate(1))('scenario 37: expire beside others, PostgreSQL %s', (major) => {
+  let stage: RestoreStage;
+  let cluster: ProtectedCluster;
+
+  beforeAll(async () => {
+    stage = await openRestoreStage({ major });
+    const retention = { minimum: 1, last: 1, repositories: {} };
+    cluster = { ...stage.cluster, config: { ...stage.cluster.config, retention } };
+  });
+  afterAll(() => stage?.dispose());
+  afterEach(() => void vi.useRealTimers());
+
+  const expire = () => expireRepository(cluster, { timezone: 'UTC', confirmed: true, dryRun: false }, quietRun());
+  const listed = async () => (await listBackups(cluster.repository, cluster.keys, cluster.name)).map(({ id }) => id);
+
+  test('what a restore plan of two days ago needs stays until it was carried out, while a backup and a copy go on', async () => {
+    const { server } = stage;
+    await server.sql('CREATE TABLE orders AS SELECT n FROM generate_series(1, 1000) n');
+    const old = await stage.backup();
+    await server.sql('INSERT INTO orders SELECT n FROM generate_series(1001, 1500) n');
+    await stage.archive();
+    const plan = await planRestore(
+      cluster,
+      { target: parseTarget('latest'), into: join(tempDir(), 'data'), backup: old.id },
+      quietRun(),
+    );
+    expect(await listHolds(cluster.repository, cluster.name)).toMatchObject([
+      { id: plan.holds[0]?.id, operation: 'plan', by: 'db-7', needs: [{ backups: [old.id] }] },
+    ]);
+    const newer = await stage.backup();
+    const to = await initRepository('offsite', { type: 'file', path: join(tempDir(), 'offsite') });
+
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + twoDays });
+    const [expired, newest, copied] = await Promise.all([
+      expire(),
+      stage.backup(),
+      copyRepository({ ...cluster, cluster: cluster.name, from: cluster.repository, to }, quietRun()),
+    ]);
+    expect(expired).toMatchObject({ error: null });
+    expect(copied).toMatchObject({ outcome: 'complete', backups: expect.arrayContaining([old.id, newer.id]) });
+    expect(await listed()).toEqual([old.id, newer.id, newest.id]);
+
+    const { dataDir } = await startRestore(cluster, plan.id, quietRun());
+    expect(await ask(server.bin, dataDir, 'SELECT count(*)::int AS rows FROM orders')).toEqual([{ rows: 1500 }]);
+    expect(await listHolds(cluster.repository, cluster.name)).toEqual([]);
+    expect(await expire()).toMatchObject({ outcome: 'done', error: null });
+    expect(await listed()).not.toContain(old.id);
+    expect((await listBackups(to, cluster.keys, cluster.name)).map(({ id }) => id)).toContain(old.id);
+  });
+
+  test('a plan whose hold was released is refused before it begins when what it needs is gone', async () => {
+    const { id } = await stage.backup();
+    const request = { target: parseTarget(`backup:${id}`), into: join(tempDir(), 'data') };
+    const plan = await planRestore(cluster, request, quietRun());
+    await stage.backup();
+    await expire();
+    expect(await listed()).toContain(id);
+    await releasePlan(cluster, plan.holds);
+    await expire();
+    expect(await listed()).not.toContain(id);
+    await expect(startRestore(cluster, plan.id, quietRun())).rejects.toMatchObject({
+      code: 'backup-deleted',
+      hint: expect.stringContaining('Plan the restore again'),
+    });
+    expect(await listHolds(cluster.repository, cluster.name)).toEqual([]);
+  });
+
+  test('a host that may hold nothing restores all the same, and the plan says that nothing keeps what it needs', async () => {
+    const error = new PgproofError('store-denied', 'it may not create this');
+    const store = faulty(cluster.repository.store, [
+      { on: 'create', key: /\/holds\//, fault: { kind: 'fail', error } },
+    ]);
+    const repository = { ...cluster.repository, store };
+    const reading = { ...cluster, repository, repositories: [repository] };
+    const request = { target: parseTarget('latest'), into: join(tempDir(), 'data') };
+    const plan = await planRestore(reading, request, quietRun());
+    expect(plan).toMatchObject({
+      holds: [],
+      notes: expect.arrayContaining([expect.stringMatching(/^Nothing is held in/)]),
+    });
+    const { dataDir } = await startRestore(reading, plan.id, quietRun());
+    expect(await ask(stage.server.bin, dataDir, 'SELECT count(*)::int AS rows FROM orders')).toEqual([{ rows: 1500 }]);
+  });
+});
