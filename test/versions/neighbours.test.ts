@@ -101,7 +101,7 @@ test('a control worker and a host of neighbouring versions do their work, in bot
   // The host is upgraded in the middle of a backup: the new worker starts beside the old one, which finishes its step.
   await stage.letShip(false);
   const upgraded = await start('backup');
-  await until(async () => (await pendingOf(upgraded.workflowId))?.activityType?.name === 'awaitWal');
+  await until(() => isWaitingForWal(upgraded.workflowId));
   oldHost.kill('SIGTERM');
   const newHost = await run(here, 'worker');
   await until(() => readFileSync(newHost.logFile, 'utf8').includes('WAL shipping waits until the other worker ends'));
@@ -124,7 +124,7 @@ test('a worker that is told to end cancels what outlasts its grace time and ends
   const host = await run(here, 'worker', '--grace', '1s');
   await stage.letShip(false);
   const backup = await start('backup');
-  await until(async () => (await pendingOf(backup.workflowId))?.activityType?.name === 'awaitWal');
+  await until(() => isWaitingForWal(backup.workflowId));
   host.kill('SIGTERM');
   expect(await host.ended).toEqual([0, null]);
   expect(readFileSync(host.logFile, 'utf8')).not.toContain('did not stop in time');
@@ -152,6 +152,12 @@ async function childrenLeft(pid: number): Promise<unknown[]> {
     `SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'pgproof backup%' OR backend_type = 'walsender'`,
   );
   return [...sessions, ...childrenOf(pid)];
+}
+
+/** Taken by a worker, not only offered to one. */
+async function isWaitingForWal(workflowId: string): Promise<boolean> {
+  const pending = await pendingOf(workflowId);
+  return pending?.activityType?.name === 'awaitWal' && pending.state === 2; // PENDING_ACTIVITY_STATE_STARTED
 }
 
 async function pendingOf(workflowId: string) {
