@@ -3,7 +3,7 @@ import { abortReason, throwIfAborted } from '../../core/abort.ts';
 import type { OssConfig } from '../../core/config.ts';
 import { PgproofError } from '../../core/errors.ts';
 import type { Call } from '../bucket/bucket.ts';
-import type { CredentialSource } from './credentials.ts';
+import type { CredentialSource } from './credential-source.ts';
 import { type Endpoint, endpointOf } from './endpoint.ts';
 import { type Asked, isOfOss, ossError, refusalOf } from './errors.ts';
 import { clientFor, type loadSdk, type Sdk } from './sdk.ts';

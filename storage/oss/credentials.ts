@@ -1,22 +1,13 @@
 import type { OssConfig } from '../../core/config.ts';
 import { PgproofError } from '../../core/errors.ts';
-import { CredentialsFile, type StoreCredentials } from '../credentials-file.ts';
+import { CredentialsFile } from '../credentials-file.ts';
+import type { CredentialSource, Credentials } from './credential-source.ts';
 import { credentialsOfEcsRole } from './ecs-role.ts';
 import { stsAddress } from './endpoint.ts';
 import { credentialsOfEnvironment } from './environment.ts';
 import { Refreshing } from './refreshing.ts';
 import { credentialsOfSts } from './sts.ts';
 import type { Connections } from './transport.ts';
-
-export type Credentials = StoreCredentials;
-
-/** Where a bucket's credentials come from; asked before every request. */
-export interface CredentialSource {
-  /** @throws {PgproofError} `credentials-missing`, `credentials-expired`; `store-unreachable` where the source is away. */
-  current(signal: AbortSignal): Promise<Credentials>;
-  /** The store says that these have expired, or that it does not know them (any more). */
-  refused(credentials: Credentials): void;
-}
 
 /** Addresses of the services that give out credentials; given by tests. */
 export type CredentialServices = { metadata: string; sts: string };

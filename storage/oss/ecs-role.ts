@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { asPgproofError, PgproofError } from '../../core/errors.ts';
-import type { Credentials } from './credentials.ts';
+import type { Credentials } from './credential-source.ts';
 
 const schema = z.object({
   Code: z.literal('Success'),

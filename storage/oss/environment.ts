@@ -1,5 +1,5 @@
 import { PgproofError } from '../../core/errors.ts';
-import type { Credentials } from './credentials.ts';
+import type { Credentials } from './credential-source.ts';
 
 /** @throws {PgproofError} `credentials-missing`, with the names of the variables that are not set. */
 export function credentialsOfEnvironment(env: NodeJS.ProcessEnv): Credentials {

@@ -1,6 +1,6 @@
 import { PgproofError } from '../../core/errors.ts';
 import { untilAborted } from '../until-aborted.ts';
-import type { CredentialSource, Credentials } from './credentials.ts';
+import type { CredentialSource, Credentials } from './credential-source.ts';
 
 /** Asks the source for new credentials. */
 export type Fetch = (signal: AbortSignal) => Promise<Credentials>;

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { Credentials } from './credentials.ts';
+import type { Credentials } from './credential-source.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Exchange } from './transport.ts';
 

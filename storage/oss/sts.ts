@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { PgproofError } from '../../core/errors.ts';
-import type { Credentials } from './credentials.ts';
+import type { Credentials } from './credential-source.ts';
 import { networkError } from './network.ts';
 import { loadSdk } from './sdk.ts';
 import { type Connections, Exchange } from './transport.ts';
