@@ -43,7 +43,7 @@ export function suddenSilence(
   ordered: readonly number[],
   windowMs: number,
 ): { before: number; from: number; to: number } | null {
-  for (let index = ordered.length - 1; index >= 3; index -= 1) {
+  for (let index = ordered.length - 1; index >= 2; index -= 1) {
     const [from, to] = [ordered[index - 1] as number, ordered[index] as number];
     const earlier = ordered.slice(Math.max(0, index - 6), index);
     const usual = Math.max(...earlier.slice(1).map((at, place) => at - (earlier[place] as number)));

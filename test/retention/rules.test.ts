@@ -123,6 +123,7 @@ describe('what stays whatever the rules say', () => {
     world.hours(20);
     world.backup();
     expect(kept(world, { last: 1 })).toEqual([4]);
+    expect(kept(world, { daily: 2 })).toEqual([1, 2, 3, 4]);
     expect(kept(world, { last: 2 })).toEqual([1, 2, 3, 4]);
     expect(world.plan(rulesOf({ last: 1 })).delete.map(({ id }) => world.ids().indexOf(id) + 1)).toEqual([3, 2, 1]);
   });
@@ -194,6 +195,14 @@ describe('what needs a person', () => {
     world.backup();
     const plan = world.plan(rulesOf({ window: days(7) }));
     expect(plan.refusals[0]).toMatch(/^no backup was made between 2026-01-14.* and 2027-01-15.*, or a clock jumped/);
+    const few = daily(2);
+    few.serverOffMs = 365 * dayMs;
+    few.hostOffMs = 365 * dayMs;
+    for (let day = 0; day < 2; day += 1) {
+      few.backup();
+      few.hours(23);
+      expect(few.plan(rulesOf({ window: days(7) })).refusals[0]).toMatch(/or a clock jumped/);
+    }
   });
 
   test('one run is bounded: the oldest go first, and the next run goes on', () => {

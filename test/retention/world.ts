@@ -196,13 +196,16 @@ export class World {
 
   /** Whether recovery can reach the moment: a backup before it, its parents, and every segment on the way. */
   canRestore(moment: Moment): boolean {
-    return this.backups.some(
-      (backup) =>
-        backup.era === moment.era &&
-        backup.trueStop <= moment.at &&
-        this.#isWhole(backup.id) &&
-        this.#leads(backup, moment),
-    );
+    // The newest first: the shortest way is tried before the long ones.
+    return this.backups
+      .toReversed()
+      .some(
+        (backup) =>
+          backup.era === moment.era &&
+          backup.trueStop <= moment.at &&
+          this.#isWhole(backup.id) &&
+          this.#leads(backup, moment),
+      );
   }
 
   #isWhole(id: string): boolean {

@@ -1,0 +1,78 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { parse, stringify } from 'yaml';
+import type { PgproofError } from '../../core/errors.ts';
+import { loadConfig } from '../../host/config.ts';
+import { listBackups } from '../../repository/catalogue.ts';
+import { listReports } from '../../repository/reports.ts';
+import { pgproof } from '../client/cli.ts';
+import { type Fleet, openFleet } from '../support/fleet.ts';
+import { alternate } from '../support/postgres.ts';
+import { type Stage, startWorker, type WorkerProcess } from '../support/stage.ts';
+
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 });
+
+let fleet: Fleet;
+let worker: WorkerProcess;
+
+beforeAll(async () => {
+  fleet = await openFleet({ major: alternate(1)[0] as string, controlConfig: keepingTheLast });
+  worker = await startWorker(fleet.stage);
+});
+afterAll(async () => {
+  await worker?.stop();
+  await fleet?.dispose();
+});
+
+function keepingTheLast({ configFile }: Stage) {
+  const config = parse(readFileSync(configFile, 'utf8'));
+  config.clusters.shop.retention = { last: 1 };
+  writeFileSync(configFile, stringify(config));
+  return loadConfig(configFile);
+}
+
+test('expire as a person starts it: looked at, refused because it is more than half, confirmed, done', async () => {
+  const { repository, keys, name } = fleet.stage.cluster;
+  const ids = async () => (await listBackups(repository, keys, name)).map(({ id }) => id);
+  for (let count = 0; count < 3; count += 1) await fleet.finish(await fleet.start('backup'));
+  const all = await ids();
+
+  const { configFile } = fleet.stage;
+  const dry = await pgproof(['expire', 'shop', '--dry-run', '--config', configFile, '--host', 'db-7']);
+  expect(dry).toMatchObject({
+    code: 3,
+    json: { dryRun: true, repositories: [{ outcome: 'planned', deletedBackups: 2, keptBackups: 1 }] },
+  });
+
+  const refused = fleet.finish(await fleet.start('expire', { reason: 'the disk is full' }));
+  const error = (await refused.catch((thrown: unknown) => thrown)) as PgproofError;
+  expect(error).toMatchObject({ code: 'expire-refused' });
+  expect(error.hint).toContain('pgproof expire shop --yes');
+  expect(await ids()).toEqual(all);
+  const said = (await listReports(repository, name)).find(({ id }) => `${error.facts.report}`.includes(id));
+  expect(said).toMatchObject({ operation: 'expire', status: 'FAILED', reason: 'the disk is full' });
+  expect(said?.result).toMatchObject({ repositories: [{ outcome: 'refused' }] });
+
+  const { report } = await fleet.finish(await fleet.start('expire', { confirmed: true, requestedBy: 'ada' }));
+  expect(report).toMatchObject({
+    status: 'SUCCESS',
+    requestedBy: 'ada',
+    result: { confirmed: true, repositories: [{ outcome: 'done', deletedBackups: 2 }] },
+  });
+  expect(await ids()).toEqual(all.slice(2));
+
+  const verified = await fleet.finish(await fleet.start('verify'));
+  expect(verified.report.result).toMatchObject({ verdict: 'passed' });
+  const unknown = await pgproof([
+    'expire',
+    'shop',
+    '--repository',
+    'elsewhere',
+    '--dry-run',
+    '--config',
+    configFile,
+    '--host',
+    'db-7',
+  ]);
+  expect(unknown).toMatchObject({ code: 2, json: { error: { code: 'repository-unknown' } } });
+});
