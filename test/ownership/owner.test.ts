@@ -3,13 +3,14 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { declareEraInAll } from '../../repository/eras.ts';
 import { noKeys } from '../../repository/keys.ts';
-import { ownerPrefix } from '../../repository/layout.ts';
+import { ownerPrefix, reportPrefix } from '../../repository/layout.ts';
 import { assertOwner, readOwner, takeOwnership, type Writer } from '../../repository/owner.ts';
 import { initRepository } from '../../repository/repository.ts';
 import { faulty } from '../../storage/fault.ts';
+import { reportedVerify } from '../../verify/verify.ts';
 import { shipOnce } from '../../wal/shipper.ts';
 import { pgproof } from '../client/cli.ts';
-import { copy, openTwo } from '../copy/support.ts';
+import { copy, openTwo, quietRun } from '../copy/support.ts';
 import { both, cluster, eraFacts, keysUnder, newKeys, newRepository } from '../repository/support.ts';
 import { tempDir } from '../support/temp.ts';
 import { openArchive, seg, segmentOf } from '../wal/support.ts';
@@ -86,6 +87,18 @@ test('nothing is copied into another fleet’s repository', async () => {
     'pgproof-repository.json',
     expect.stringContaining(ownerPrefix(cluster)),
   ]);
+});
+
+test('nothing of another fleet is repaired, and no report is left among its own', async () => {
+  const { cluster: shop } = await openArchive(tempDir(), { key: true });
+  await takeOwnership(shop.repository, { writer: { ...shop, fleet: 'lab' }, reason: null });
+  const asked = { repository: null, share: 100, restore: false, backup: null, reason: null, requestedBy: null };
+  const repair = reportedVerify(shop, { ...asked, repair: true }, quietRun(), null);
+  await expect(repair).rejects.toMatchObject(other);
+  expect(await keysUnder(shop.repository, reportPrefix(cluster))).toEqual([]);
+  expect(await reportedVerify(shop, { ...asked, repair: false }, quietRun(), null)).toMatchObject({
+    repository: 'local',
+  });
 });
 
 test('a process that is none of the hosts of its configuration writes nothing, whatever it is asked for', async () => {
