@@ -1,8 +1,10 @@
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { takeBackup } from '../../backup/backup.ts';
 import { copyRepository } from '../../copy/copy.ts';
 import { PgproofError } from '../../core/errors.ts';
 import { parseTarget } from '../../core/target.ts';
+import { runDrill } from '../../drill/drill.ts';
 import { expireRepository } from '../../expire/repository.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import { listBackups } from '../../repository/catalogue.ts';
@@ -12,6 +14,7 @@ import { releasePlan } from '../../restore/hold.ts';
 import { planRestore } from '../../restore/plan.ts';
 import { startRestore } from '../../restore/start.ts';
 import { faulty } from '../../storage/fault.ts';
+import { runShipper } from '../../wal/shipper.ts';
 import { ask, openRestoreStage, quietRun, type RestoreStage } from '../restore/support.ts';
 import { alternate } from '../support/postgres.ts';
 import { tempDir } from '../support/temp.ts';
@@ -83,6 +86,23 @@ describe.each(alternate(1))('scenario 37: expire beside others, PostgreSQL %s', 
       hint: expect.stringContaining('Plan the restore again'),
     });
     expect(await listHolds(cluster.repository, cluster.name)).toEqual([]);
+  });
+
+  test('a drill passes beside expire, over and over, and leaves nothing held', async () => {
+    const stop = new AbortController();
+    const shipping = runShipper(cluster, { signal: stop.signal });
+    await takeBackup(cluster, quietRun());
+    let isDrilled = false;
+    const drilling = runDrill(cluster, { kind: 'probe' }, quietRun()).finally(() => {
+      isDrilled = true;
+    });
+    const expired: (string | undefined)[] = [];
+    while (!isDrilled) expired.push((await expire()).error?.code);
+    expect(await drilling).toMatchObject({ verdict: 'passed' });
+    expect(new Set(expired)).toEqual(new Set([undefined]));
+    expect(await listHolds(cluster.repository, cluster.name)).toEqual([]);
+    stop.abort();
+    await shipping;
   });
 
   test('a host that may hold nothing restores all the same, and the plan says that nothing keeps what it needs', async () => {
