@@ -44,7 +44,8 @@ export function planWal(
   let left = most;
   return facts.eras.map((era, index) => {
     const startsAt = facts.eras.findIndex((each) => each.era === start?.era);
-    const doubt = start === undefined ? 'no backup is left to count from' : doubtOf(standing, era);
+    const uncounted = continuousFrom === null ? 'no rule says that any may go' : 'no backup is left to count from';
+    const doubt = start === undefined ? uncounted : doubtOf(standing, era);
     if (doubt !== null || startsAt < 0 || index > startsAt) return keepsAll(era, doubt);
     const needs = needsOf(standing, era.era, proven);
     if (start?.era === era.era) needs.push({ from: { timeline: start.timeline, lsn: start.startLsn }, to: null });
