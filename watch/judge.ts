@@ -10,6 +10,8 @@ export type Seen = {
   repository: string;
   /** Backups and WAL are written to it; to others, `copy` brings them. */
   written: boolean;
+  /** WAL stays on the host until it is there; of what others lack, the shipper tells. */
+  required: boolean;
   /** When the era was declared: what there is none of is as old. */
   since: string;
   backup: Dated | null;
@@ -85,8 +87,8 @@ type Made = {
 const backupHint = (cluster: string): string =>
   `Take one: pgproof backup ${cluster}, without Temporal with --offline. Schedules may have been lost with Temporal: pgproof schedules apply`;
 
-function walBroken(cluster: string, { repository, written, behindSeconds }: Seen, rpoSeconds: number): PgproofError[] {
-  if (!written || behindSeconds === null || behindSeconds <= rpoSeconds + walGraceSeconds) return [];
+function walBroken(cluster: string, { repository, required, behindSeconds }: Seen, rpoSeconds: number): PgproofError[] {
+  if (!required || behindSeconds === null || behindSeconds <= rpoSeconds + walGraceSeconds) return [];
   const facts = { cluster, objective: 'rpo', repository, seconds: Math.round(behindSeconds), limitSeconds: rpoSeconds };
   return [
     new PgproofError(

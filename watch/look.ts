@@ -1,5 +1,5 @@
 import { drillResult } from '../core/report.ts';
-import { writtenNames } from '../core/written.ts';
+import { isRequired, writtenNames } from '../core/written.ts';
 import { inRepository, type ProtectedCluster } from '../postgres/cluster.ts';
 import { inspectServer } from '../postgres/server.ts';
 import { newestReport } from '../repository/reports.ts';
@@ -27,6 +27,7 @@ export async function lookAt(
   return {
     repository: repository.name,
     written: writtenNames(cluster.config).includes(repository.name),
+    required: isRequired(cluster.config, repository.name),
     since: era.declaredAt,
     backup: backup === null ? null : { id: backup.id, at: backup.stoppedAt },
     proof: proof ? await newestProof(here, era, now, { signal }) : null,

@@ -14,12 +14,20 @@ const limits: AgeLimits = {
 const near: Seen = {
   repository: 'near',
   written: true,
+  required: true,
   since: hoursAgo(1000),
   backup: { id: 'new', at: hoursAgo(20) },
   proof: { id: 'proof', at: hoursAgo(100) },
   behindSeconds: 250,
 };
-const far: Seen = { ...near, repository: 'far', written: false, backup: { id: 'old', at: hoursAgo(90) }, proof: null };
+const far: Seen = {
+  ...near,
+  repository: 'far',
+  written: false,
+  required: false,
+  backup: { id: 'old', at: hoursAgo(90) },
+  proof: null,
+};
 
 const found = (...seen: Seen[]) =>
   brokenBy('shop', seen, limits, 300, now).map(({ code, facts }) => `${code} ${facts.objective} ${facts.repository}`);
@@ -52,10 +60,11 @@ test('the newest proof counts, wherever its report is, and none at all is an ala
   expect(found({ ...near, proof: null }, far)).toEqual(['objective-broken proof null']);
 });
 
-test('WAL that is later than the objective is an alarm where it is written to, and a minute more is not', () => {
+test('WAL that is later than the objective is an alarm where it is required, and a minute more is not', () => {
   expect(found({ ...near, behindSeconds: 359 }, { ...far, behindSeconds: 9999 })).toEqual([]);
   expect(found({ ...near, behindSeconds: 361 })).toEqual(['objective-broken rpo near']);
   expect(found({ ...near, behindSeconds: null })).toEqual([]);
+  expect(found({ ...near, required: false, behindSeconds: 9999 })).toEqual([]);
 });
 
 test('the words of an alarm stay the same while the same thing is wrong, so that it is told once', () => {
