@@ -20,7 +20,7 @@ export type ServerFacts = {
   timeline: TimelineId;
   /** Where the next record goes; on a standby, how far replay has come. */
   insertLsn: Lsn;
-  /** The server's clock, ISO-8601 UTC. */
+  /** The server's clock, ISO-8601 UTC; on a standby never before the last commit it has replayed, by the primary's clock. */
   clock: string;
   /** Null when the role may not see it: pg_read_all_settings is missing. */
   dataDirectory: string | null;
@@ -121,7 +121,8 @@ async function readPosition(
             CASE WHEN recovery THEN (SELECT timeline_id FROM pg_control_checkpoint())
                  ELSE ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int END AS timeline
        FROM (SELECT pg_is_in_recovery() AS recovery,
-                    to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS clock) AS now`,
+                    to_char(CASE WHEN pg_is_in_recovery() THEN greatest(clock_timestamp(), pg_last_xact_replay_timestamp())
+                                 ELSE clock_timestamp() END AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS clock) AS now`,
     [],
     positionRow,
   );

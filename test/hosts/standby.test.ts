@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { copyBase, takeBackup } from '../../backup/backup.ts';
+import { awaitWal, commit, copyBase, takeBackup } from '../../backup/backup.ts';
 import { compareLsn } from '../../core/lsn.ts';
 import { parseTarget } from '../../core/target.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
@@ -44,6 +44,18 @@ describe.each(alternate(1))('a cluster on two hosts, PostgreSQL %s', (major) => 
 
   const right = (): ProtectedCluster => pair.right.cluster;
   const segmentEnds = () => switchWal(pair.left.cluster);
+  /** What the workflow asks the primary's host for while a standby copies. */
+  const endingSegments = async <T>(work: Promise<T>): Promise<T> => {
+    const ended = work.then(
+      () => true,
+      () => true,
+    );
+    await until(async () => {
+      await segmentEnds();
+      return Promise.race([ended, Promise.resolve(false)]);
+    }, 500);
+    return work;
+  };
 
   test('each host says what its server is, and a standby that receives nothing is not fit for a backup', async () => {
     expect(await askRole(pair.left.cluster.config.connection)).toEqual({ role: 'primary', unfit: null });
@@ -58,13 +70,7 @@ describe.each(alternate(1))('a cluster on two hosts, PostgreSQL %s', (major) => 
   test('a backup from the standby waits for the WAL that the primary archives, and a restore of it holds the rows', async () => {
     await stage.server.sql('INSERT INTO orders VALUES (2)');
     await until(async () => (await pair.standby.sql('SELECT n FROM orders')).length === 2);
-    const backup = takeBackup(right(), run);
-    const ended = backup.catch(() => undefined).then(() => true);
-    await until(async () => {
-      await segmentEnds();
-      return Promise.race([ended, Promise.resolve(false)]);
-    }, 500);
-    const record = await backup;
+    const record = await endingSegments(takeBackup(right(), run));
     expect(record.notes).toContain('taken from the standby on db-8');
     await stage.server.sql('INSERT INTO orders VALUES (3)');
     const { lsn } = await segmentEnds();
@@ -80,10 +86,9 @@ describe.each(alternate(1))('a cluster on two hosts, PostgreSQL %s', (major) => 
   });
 
   test('what one host is about to commit, another one does not take for a leftover', async () => {
-    const { id } = await copyBase(right(), run);
+    const { id } = await endingSegments(copyBase(right(), run));
     await takeBackup(pair.left.cluster, run);
     await segmentEnds();
-    const { commit, awaitWal } = await import('../../backup/backup.ts');
     await awaitWal(right(), id, run);
     await commit(right(), id, run);
     const ids = (await listBackups(right().repository, right().keys, 'shop')).map((entry) => entry.id);
