@@ -163,13 +163,12 @@ export async function removeEndedHolds(
   options: StoreOptions = {},
 ): Promise<string[]> {
   const { store } = repository;
-  const { holds, narrowed, released } = await listHoldFiles(repository, cluster, options);
-  const over = new Set([...narrowed, ...released].filter((id) => released.has(id) || !holds.has(id)));
+  const over = (await listHoldFiles(repository, cluster, options)).released;
   for (const hold of await listHolds(repository, cluster, options)) if (!isInForce(hold, now)) over.add(hold.id);
   for (const id of over) {
-    // The hold itself first: without it the others say nothing.
-    await store.remove(holdKey(cluster, id), options);
+    // Killed in between, this leaves more held than before, or what the next run knows to be over.
     await store.remove(narrowedHoldKey(cluster, id), options);
+    await store.remove(holdKey(cluster, id), options);
     await store.remove(releasedHoldKey(cluster, id), options);
   }
   return [...over];
