@@ -86,7 +86,9 @@ describe.each(alternate(1))('a cluster on two hosts, PostgreSQL %s', (major) => 
   });
 
   test('what one host is about to commit, another one does not take for a leftover', async () => {
-    const { id } = await endingSegments(copyBase(right(), run));
+    await pair.standby.archiving('on');
+    const { id } = await copyBase(right(), run); // a standby that archives nothing waits for nobody
+    await pair.standby.archiving('always');
     await takeBackup(pair.left.cluster, run);
     await segmentEnds();
     await awaitWal(right(), id, run);

@@ -25,6 +25,8 @@ export type Standby = {
   promote(): Promise<void>;
   start(): Promise<void>;
   stop(): Promise<void>;
+  /** Restarts it with this archive_mode. */
+  archiving(mode: 'on' | 'always'): Promise<void>;
   dispose(): Promise<void>;
 };
 
@@ -79,9 +81,7 @@ export async function openPair(stage: Stage, { prefer = 'standby', hosts = {} }:
     };
     const command = archiveCommand(pair.right.cluster.paths).replaceAll("'", "''");
     appendFileSync(join(standby.dataDir, 'postgresql.auto.conf'), `archive_command = '${command}'\n`);
-    await standby.stop(); // archive_mode needs a restart
-    appendFileSync(join(standby.dataDir, 'postgresql.auto.conf'), "archive_mode = 'always'\n");
-    await standby.start();
+    await standby.archiving('always');
     return pair;
   } catch (error) {
     await standby.dispose();
@@ -115,6 +115,11 @@ async function startStandby({ server }: Stage): Promise<Standby> {
     stop: async () => {
       if (postmasterOf(dataDir) === undefined) return;
       await run(join(server.bin, 'pg_ctl'), ['stop', '-D', dataDir, '-w', '-m', 'fast']);
+    },
+    archiving: async (mode) => {
+      await standby.stop();
+      appendFileSync(join(dataDir, 'postgresql.auto.conf'), `archive_mode = '${mode}'\n`);
+      await standby.start();
     },
     dispose: async () => {
       if (postmasterOf(dataDir) !== undefined)
