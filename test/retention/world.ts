@@ -32,6 +32,8 @@ type Era = {
   timeline: TimelineId;
   histories: Map<TimelineId, HistoryEntry[]>;
   archive: Set<SegmentName>;
+  /** All that was ever archived. */
+  ever: Set<SegmentName>;
   doubt: string | null;
 };
 
@@ -60,6 +62,8 @@ export class World {
   #timeline: TimelineId = 1;
   #segment = 0n;
   #drawn = 0;
+  /** All that were ever made. */
+  readonly #made: World['backups'] = [];
 
   constructor() {
     this.newEra();
@@ -80,6 +84,7 @@ export class World {
       timeline: 1,
       histories,
       archive: new Set(),
+      ever: new Set(),
       doubt: null,
     });
   }
@@ -107,6 +112,7 @@ export class World {
     this.#write(false);
     const stoppedAt = new Date(this.now + this.serverOffMs).toISOString();
     const place = { timeline: this.#timeline, startLsn, stopLsn, parent };
+    this.#made.push({ id, era: this.era.era, type, ...place, stoppedAt, storedBytes, trueStop: this.now });
     this.backups.push({ id, era: this.era.era, type, ...place, stoppedAt, storedBytes, trueStop: this.now });
     return id;
   }
@@ -136,7 +142,9 @@ export class World {
   }
 
   #write(isLost: boolean): void {
-    if (!isLost) this.era.archive.add(segmentName(this.#timeline, this.#segment, segmentBytes));
+    const name = segmentName(this.#timeline, this.#segment, segmentBytes);
+    if (!isLost) this.era.archive.add(name);
+    if (!isLost) this.era.ever.add(name);
     this.#segment += 1n;
   }
 
@@ -206,6 +214,17 @@ export class World {
           this.#isWhole(backup.id) &&
           this.#leads(backup, moment),
       );
+  }
+
+  /** Whether it could have been restored had nothing ever been deleted: behind a new era, not before its first backup. */
+  couldEverRestore(moment: Moment): boolean {
+    const before = { backups: this.backups, archives: this.eras.map(({ archive }) => archive) };
+    this.backups = this.#made;
+    for (const era of this.eras) era.archive = era.ever;
+    const could = this.canRestore(moment);
+    this.backups = before.backups;
+    for (const [index, era] of this.eras.entries()) era.archive = before.archives[index] as Set<SegmentName>;
+    return could;
   }
 
   #isWhole(id: string): boolean {
