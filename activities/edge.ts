@@ -14,7 +14,7 @@ export type EdgeRun = Run & { workflowId: string; runId: string; attempt: number
  * Often enough for a person who watches; the SDK sends fewer to the server. A step that ends before the first needs none: each
  * that reaches the server costs as much as a step.
  */
-const beatMs = 1000;
+const beatMs = 2000;
 
 /**
  * Makes a step of ours into an activity: checks its input, hands on cancellation and progress, keeps the heartbeat going
@@ -54,7 +54,7 @@ function typedSignal(cancelled: AbortSignal): AbortSignal {
   return controller.signal;
 }
 
-/** An engine may say a thousand times a second how far it is: only the last word of each second goes out. */
+/** An engine may say a thousand times a second how far it is: only the last word of every other second goes out. */
 function startHeartbeat(context: Context): { say(progress: Progress): void; stop(): void } {
   let latest: Progress | undefined;
   const timer = setInterval(() => context.heartbeat(latest), beatMs);

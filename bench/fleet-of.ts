@@ -9,7 +9,7 @@ import type { Config } from '../core/config.ts';
 import { runControl } from '../workers/control.ts';
 import { fleetConfig } from './fleet-config.ts';
 import type { Begun, HostsOrder, Said, Told } from './fleet-hosts.ts';
-import { type FleetServer, startFleetServer } from './fleet-server.ts';
+import { type FleetServer, fleetServerAt, startFleetServer } from './fleet-server.ts';
 
 /** A whole fleet on this machine: a real Temporal server, the real control worker, stub engines on real hosts' queues. */
 export type BenchFleet = {
@@ -39,7 +39,7 @@ export async function openBenchFleet(clusters: number, cache?: string): Promise<
     const folder = mkdtempSync(join(tmpdir(), 'fleet-'));
     closers.push(async () => rmSync(folder, { recursive: true, force: true }));
     const config = fleetConfig(clusters);
-    const server = await startFleetServer(folder);
+    const server = ownServer(process.env) ?? (await startFleetServer(folder));
     closers.push(server.stop);
     const { settings } = server;
     const temporal = await connectTemporal(settings, null);
@@ -54,6 +54,12 @@ export async function openBenchFleet(clusters: number, cache?: string): Promise<
     await close();
     throw error;
   }
+}
+
+/** A server of somebody's own: its address, the URL of its metrics, its process. */
+function ownServer({ BENCH_TEMPORAL = '' }: NodeJS.ProcessEnv): FleetServer | undefined {
+  const [address, metrics, pid] = BENCH_TEMPORAL.split(' ');
+  return address && metrics && pid ? fleetServerAt(address, metrics, Number(pid)) : undefined;
 }
 
 async function startControl(config: Config, server: FleetServer, cache?: string): Promise<() => Promise<void>> {

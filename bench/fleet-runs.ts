@@ -56,12 +56,11 @@ export async function readDelays({ temporal: { client }, begun }: BenchFleet, si
   return delays;
 }
 
-/** Until nobody is refused any more: a thousand hosts that come at once are let in bit by bit. */
-export async function settled({ server }: BenchFleet): Promise<number> {
+/** Until a count has not grown for three seconds. @returns how long that took, in seconds. */
+export async function settled(count: () => Promise<number>): Promise<number> {
   const began = performance.now();
   for (let before = -1; ; ) {
-    const { refused } = await server.figures();
-    const now = Object.values(refused).reduce((sum, each) => sum + each, 0);
+    const now = await count();
     if (now === before) return (performance.now() - began) / 1000;
     before = now;
     await sleep(3000);

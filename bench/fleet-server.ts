@@ -68,14 +68,16 @@ export async function startFleetServer(folder: string): Promise<FleetServer> {
     await stop();
     throw error;
   }
-  const settings: TemporalSettings = {
-    address,
-    namespace: embeddedNamespace,
-    embedded: true,
-    uiUrl: null,
-    connection: { address },
-  };
-  return { settings, figures: () => figuresOf(metrics, child.pid as number), stop };
+  return { settings: settingsOf(address), figures: () => figuresOf(metrics, child.pid as number), stop };
+}
+
+/** One that runs already, whose metrics are at a URL; its namespace is `pgproof`. */
+export function fleetServerAt(address: string, metrics: string, pid: number): FleetServer {
+  return { settings: settingsOf(address), figures: () => figuresOf(metrics, pid), stop: async () => undefined };
+}
+
+function settingsOf(address: string): TemporalSettings {
+  return { address, namespace: embeddedNamespace, embedded: true, uiUrl: null, connection: { address } };
 }
 
 export function differenceOf(after: ServerFigures, before: ServerFigures): ServerFigures {
