@@ -37,7 +37,7 @@ export async function keepServing(
       if (signal.aborted) return void log.warn({ err: plain(error) }, `${what} did not stop in time`);
       log.error(
         { address: temporal.address, namespace: temporal.namespace, err: plain(error), retryInMs: waitMs },
-        `${what} cannot reach Temporal; trying again`,
+        `${what} cannot serve Temporal; trying again`,
       );
     }
     if (Date.now() - began > longestWaitMs) waitMs = firstWaitMs;

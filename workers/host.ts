@@ -1,7 +1,7 @@
 import type { DataConverter } from '@temporalio/common';
 import type { NativeConnection, Worker } from '@temporalio/worker';
 import { createHostActivities } from '../activities/host.ts';
-import { PgproofError } from '../core/errors.ts';
+import { asPgproofError, PgproofError } from '../core/errors.ts';
 import { hostQueues } from '../core/queues.ts';
 import type { Host } from '../host/host.ts';
 import { keepServing } from './connection.ts';
@@ -39,17 +39,26 @@ export async function runHost({
   onServing,
 }: HostOptions): Promise<void> {
   refuseRoot();
-  const dataConverter = await openDataConverter(temporal.payloadKeyFile);
   const loops = await startLoops(host);
   try {
     installRuntime(host.log);
     const serve = async (connection: NativeConnection): Promise<void> => {
+      const dataConverter = await openWhenReadable(temporal.payloadKeyFile);
       const options = { namespace: temporal.namespace, dataConverter, graceSeconds };
       await serveWorkers(await createWorkers(connection, host, options), { signal, onServing });
     };
     await keepServing(temporal, serve, { what: `the worker of ${host.name}`, log: host.log, signal, after });
   } finally {
     await loops.stop(); // last: a step that was finishing may have needed the WAL
+  }
+}
+
+/** A key for payloads that cannot be read is waited for like a Temporal that cannot be reached: WAL is shipped meanwhile. */
+async function openWhenReadable(keyFile: string | undefined): Promise<DataConverter> {
+  try {
+    return await openDataConverter(keyFile);
+  } catch (error) {
+    throw new Error(`payloads cannot be sealed: ${asPgproofError(error).message}`, { cause: error });
   }
 }
 

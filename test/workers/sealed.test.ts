@@ -1,12 +1,14 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { followRun } from '../../client/follow.ts';
 import { connectTemporal, type StartedRun, startOperation, type Temporal } from '../../client/temporal.ts';
 import { configSchema } from '../../core/config.ts';
 import { generateKeyFile } from '../../repository/key-file.ts';
 import { runControl } from '../../workers/control.ts';
+import { runHost } from '../../workers/host.ts';
 import { temporalSettings } from '../../workers/temporal.ts';
 import { keptTempDir } from '../support/temp.ts';
 import {
@@ -94,4 +96,30 @@ test('whoever lacks the key is told so by name, and cannot be mistaken for someb
 test('a run that was started in the clear, as from the web UI, is taken as it is', async () => {
   const typed = await startOperation(plain, 'main', 'backup', { cluster: 'shop' });
   expect(await follow(sealed, typed)).toMatchObject({ code: 'worker-absent' });
+});
+
+test('a key for payloads that cannot be read does not end a host’s worker, nor its shipping: it serves once it can', async () => {
+  const key = join(folder, 'late.key');
+  const refused = Promise.withResolvers<void>();
+  const log = pino({ level: 'error' }, { write: (line: string) => line.includes('late.key') && refused.resolve() });
+  const config = configSchema.parse({
+    hosts: { 'db-7': {} },
+    keys: { late: { file: key } },
+    repositories: {},
+    clusters: {},
+    temporal: { embedded: server.ports, codec: 'late' },
+  });
+  const host = { config, configFile: '/no/such/file', name: 'db-7', stateDir: join(folder, 'state'), log };
+  const serving = Promise.withResolvers<void>();
+  const ended = new AbortController();
+  const temporal = temporalSettings(config, noTemporalEnv);
+  const running = runHost({ host, temporal, signal: ended.signal, onServing: serving.resolve });
+  try {
+    await Promise.race([refused.promise, running.then(() => expect.unreachable('it goes on'))]);
+    await generateKeyFile(key);
+    await serving.promise;
+  } finally {
+    ended.abort();
+    await running;
+  }
 });
