@@ -7,6 +7,7 @@ import { assertOwner } from '../repository/owner.ts';
 import type { EraRecord } from '../repository/record.ts';
 import { withoutStanding } from '../storage/standing.ts';
 import { copyArchive, every, noWal } from './archive.ts';
+import { holdingArriving } from './arriving.ts';
 import { copyBackups } from './backups.ts';
 import type { Copying, Pair } from './copying.ts';
 import { copyEras } from './eras.ts';
@@ -75,7 +76,9 @@ async function carryOut(pair: Pair, run: Run, tally: Tally, options: CopyOptions
   const copying: Copying = { ...pair, run, tally, width: options.parallel ?? 4, again: false, newWal: noWal };
   const eras = await copyEras(copying);
   await copyWrappedKeys(copying, eras);
-  return holdingMissing(copying, eras, listed, (entries) => copyAll(copying, eras, entries, options));
+  return holdingMissing(copying, eras, listed, (entries) =>
+    holdingArriving(copying, eras, entries, () => copyAll(copying, eras, entries, options)),
+  );
 }
 
 async function copyAll(
@@ -88,12 +91,13 @@ async function copyAll(
   const current = eras.at(-1);
   const seconds = options.walEverySeconds ?? 300;
   const newest = current === undefined ? undefined : await copyNewest(copying, current, entries, seconds);
+  // Before the backups: a proof that comes behind its backup protects it too late.
+  await copyReports(copying);
   for (const era of eras) await copyArchive(copying, era, era === current ? newest?.isOlder : undefined);
   const newWal = every(seconds, async () => {
     if (current !== undefined) await copyArchive({ ...copying, again: true }, current);
   });
   for (const era of eras.toReversed()) await copyBackups({ ...copying, newWal }, era, newest?.others ?? entries);
-  await copyReports(copying);
   // A backup may have taken hours; whoever loses the source next wants the WAL of these hours.
   if (tally.backups.length > 0 && current !== undefined) await copyArchive({ ...copying, again: true }, current);
   return measureLag(copying, eras, entries);

@@ -8,7 +8,18 @@ import type { ObjectStore } from '../../storage/store.ts';
 import { verifyRepository } from '../../verify/repository.ts';
 import { copy, interleaved, newPlace, quietRun } from '../copy/support.ts';
 import { bytesOf, era, keysUnder, cluster as name } from '../repository/support.ts';
-import { dayMs, expire, left, openStage, prove, range, type Stage, segmentBytes, withStoreOf } from './support.ts';
+import {
+  clusterOf,
+  dayMs,
+  expire,
+  left,
+  openStage,
+  prove,
+  range,
+  type Stage,
+  segmentBytes,
+  withStoreOf,
+} from './support.ts';
 
 afterEach(() => {
   vi.useRealTimers();
@@ -207,6 +218,59 @@ describe('expire', () => {
       await expire(stage);
       expect(await left(stage), `removal ${at}`).toEqual({ days: [4, 5, 6], wal: range(12, 20) });
     }
+  });
+
+  test('scenario 37: an expire in the target takes nothing that a copy is about to bring, nor its WAL', async () => {
+    const stage = await openStage({ daily: 10 }, { days: 6 });
+    const { repository: from, keys } = stage.cluster;
+    const to = await newPlace('far');
+    const far = { ...stage, cluster: clusterOf(to, keys, { daily: 10 }) };
+    const fifth = new RegExp(`/backups/${stage.backups[4]!.id}\\.json$`);
+    const store = interleaved(to.store, fifth, async () => {
+      expect(await expire(far)).toMatchObject({ outcome: 'done', deletedBackups: 0 });
+    });
+    expect(await copy({ keys, from, to: { ...to, store } })).toMatchObject({ outcome: 'complete' });
+    expect(await left(far)).toEqual({ days: range(1, 6), wal: range(3, 20) });
+    expect(await expire(far)).toMatchObject({ outcome: 'done', endedHolds: 1 });
+    expect((await left(far)).days).toEqual(range(1, 6));
+  });
+
+  test('what a copy that broke off has begun to bring is held until the next one', async () => {
+    const stage = await openStage({ daily: 10 }, { days: 4 });
+    const { repository: from, keys } = stage.cluster;
+    const to = await newPlace('far');
+    const far = { ...stage, cluster: clusterOf(to, keys, { daily: 10 }) };
+    let isAway = false;
+    const third = new RegExp(`/backups/${stage.backups[2]!.id}\\.json$`);
+    const store = interleaved(to.store, third, async () => {
+      isAway = true;
+    });
+    const breaking: ObjectStore = {
+      ...store,
+      list: (...args) => {
+        if (isAway) throw new PgproofError('store-unreachable', 'it went away');
+        return store.list(...args);
+      },
+    };
+    expect(await copy({ keys, from, to: { ...to, store: breaking } })).not.toMatchObject({ outcome: 'complete' });
+    await expire(far);
+    expect(await copy({ keys, from, to })).toMatchObject({ outcome: 'complete', lag: { segments: 0 } });
+    expect(await left(far)).toEqual({ days: range(1, 4), wal: range(3, 14) });
+  });
+
+  test('scenario 36: a proof is in a copy before the backup that it proves', async () => {
+    const stage = await openStage({ last: 2 }, { days: 6 });
+    await prove(stage, 2, 8);
+    await expire(stage);
+    const { repository: from, keys } = stage.cluster;
+    const to = await newPlace('far');
+    let reports: string[] = [];
+    const proven = new RegExp(`/backups/${stage.backups[1]!.id}\\.json$`);
+    const store = interleaved(to.store, proven, async () => {
+      reports = await keysUnder(to, `${name}/reports/`);
+    });
+    await copy({ keys, from, to: { ...to, store } });
+    expect(reports).toHaveLength(1);
   });
 
   test('what expired in a copy is not brought back, and the copy is not behind', async () => {
