@@ -1,3 +1,4 @@
+import { type Hold, isInForce } from '../hold.ts';
 import { calendarOf } from './calendar.ts';
 import { type Chains, chainsOf, childrenFirst } from './chains.ts';
 import { clockContradiction, iso, suddenSilence } from './clock.ts';
@@ -59,7 +60,7 @@ export function planRetention(facts: RepositoryFacts, rules: RetentionRules, opt
     continuousFrom: continuousFrom.id,
     reference,
     proven,
-    refusals: refusalsOf(facts, sequence, new Set(doomed), rules, now),
+    refusals: refusalsOf(facts, sequence, new Set(doomed), rules, { now, reference }),
     notes: notesOf(facts, proven, reasons),
   };
 }
@@ -127,16 +128,25 @@ function split(
   };
 }
 
+/** Holds are no shorter than that. */
+const dayMs = 86_400_000;
+
 function refusalsOf(
-  { backups }: RepositoryFacts,
+  { backups, holds }: RepositoryFacts,
   { main }: Sequence,
   doomed: ReadonlySet<string>,
   { window, wal }: RetentionRules,
-  now: number,
+  { now, reference }: { now: number; reference: number },
 ): string[] {
-  if (doomed.size === 0) return [];
   const refusals: string[] = [];
   const times = main.map(({ at }) => at);
+  const leap = suddenSilence(times, dayMs);
+  const ended = leap === null ? [] : holds.filter((hold) => endedWithin(hold, leap, reference));
+  if (leap !== null && ended.length > 0)
+    refusals.push(
+      `no backup was made between ${iso(leap.from)} and ${iso(leap.to)}, or a clock jumped: only by that has ended what ${ended.map(({ id }) => id).join(', ')} holds`,
+    );
+  if (doomed.size === 0) return refusals;
   const clock = clockContradiction(times, now);
   if (clock !== null) refusals.push(`the clock cannot be right: ${clock}`);
   const rule = [window, wal].filter((seconds) => seconds !== undefined && seconds > 0) as number[];
@@ -148,6 +158,10 @@ function refusalsOf(
   if (doomed.size * 2 > backups.length)
     refusals.push(`${doomed.size} of ${backups.length} backups would go, more than half`);
   return refusals;
+}
+
+function endedWithin(hold: Hold, { from, to }: { from: number; to: number }, reference: number): boolean {
+  return Date.parse(hold.heldAt) < to && isInForce(hold, new Date(from)) && !isInForce(hold, new Date(reference));
 }
 
 function notesOf(

@@ -205,6 +205,23 @@ describe('what needs a person', () => {
     }
   });
 
+  test('scenario 38: a hold that has ended only by a clock that jumped, also where nothing else is counted by time', () => {
+    const world = daily(10);
+    const [heldAt, until] = [0, 90].map((ahead) =>
+      new Date(Date.parse(world.backups.at(-1)!.stoppedAt) + ahead * dayMs).toISOString(),
+    ) as [string, string];
+    const needs = [{ era: world.backups[0]!.era, backups: [world.ids()[2]!], wal: [] }];
+    const of = { cluster: 'shop', operation: 'hand', by: 'db-7', reason: null } as const;
+    world.holds = [{ ...of, id: '20260101T000000Z-hand-00000001', heldAt, until, needs }];
+    expect(kept(world, { last: 8 })).toContain(3);
+    world.serverOffMs = 365 * dayMs;
+    world.hostOffMs = 365 * dayMs;
+    world.backup();
+    const wanted = /or a clock jumped: only by that has ended what 20260101T000000Z-hand-00000001 holds$/;
+    expect(world.plan(rulesOf({ last: 8 })).refusals[0]).toMatch(wanted);
+    expect(world.plan(rulesOf({ last: 20 })).refusals[0]).toMatch(wanted);
+  });
+
   test('one run is bounded: the oldest go first, and the next run goes on', () => {
     const world = daily(20);
     const plan = world.expire(rulesOf({ window: days(2) }), { most: 5, isConfirmed: true });
