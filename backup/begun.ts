@@ -9,8 +9,12 @@ const oldestMs = 15 * 24 * 3_600_000;
 
 const suffix = '.begun';
 
-/** Said before the first part is stored, so that this host can tell its own leftovers from another host's work. */
-export async function noteBegun({ paths }: ProtectedCluster, id: string): Promise<void> {
+/**
+ * Said before the first part is stored, so that one of several hosts can tell its own leftovers from another's work. The note
+ * goes with its age.
+ */
+export async function noteBegun({ config, paths }: ProtectedCluster, id: string): Promise<void> {
+  if (isAlone(config)) return;
   await writeDurably(join(paths.backups, `${id}${suffix}`), '');
 }
 
@@ -20,7 +24,7 @@ export async function noteBegun({ paths }: ProtectedCluster, id: string): Promis
  * under the cluster's lock.
  */
 export async function mayReap({ config, paths }: ProtectedCluster): Promise<(id: string) => boolean> {
-  if (config.host.length === 1) return () => true;
+  if (isAlone(config)) return () => true;
   const oldest = compactTime(new Date(Date.now() - oldestMs));
   const isOld = (id: string): boolean => id < oldest;
   const begun = (await readdir(paths.backups)).filter((name) => name.endsWith(suffix));
@@ -28,3 +32,6 @@ export async function mayReap({ config, paths }: ProtectedCluster): Promise<(id:
   const own = new Set(begun.map((name) => name.slice(0, -suffix.length)));
   return (id) => own.has(id) || isOld(id);
 }
+
+/** Then every leftover is this host's own. */
+const isAlone = ({ host }: ProtectedCluster['config']): boolean => host.length === 1;
