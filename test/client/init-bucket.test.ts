@@ -46,7 +46,12 @@ test('init makes a repository in a bucket, and the configuration that names it',
   const store = await openStore(s3.config(bucket, { prefix: 'backups/pgproof/' }), { env: s3.env() });
   const keys: string[] = [];
   for await (const { key } of store.list('')) keys.push(key);
-  expect(keys).toEqual(['README.txt', 'pgproof-repository.json', expect.stringMatching(/^shop\/eras\/0001-/)]);
+  expect(keys).toEqual([
+    'README.txt',
+    'pgproof-repository.json',
+    expect.stringMatching(/^shop\/eras\/0001-/),
+    'shop/owner/0001.json',
+  ]);
 });
 
 test('init names a bucket that is missing, and refuses options that do not belong together', async () => {
