@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { PgproofError } from '../../core/errors.ts';
 
 export type Line = { name: string; value: string; line: number };
@@ -13,9 +14,11 @@ export async function readEnvFile(path: string): Promise<Line[]> {
   const settings = lines.flatMap(({ text, line }) =>
     text === '' || text.startsWith('#') ? [] : [parse(path, text, line)],
   );
+  const firsts = new Map<string, number>();
   for (const { name, line } of settings) {
-    const first = settings.find((each) => each.name === name) as Line;
-    if (first.line !== line) throw refused(path, line, `${name} stands in line ${first.line}, too`);
+    const first = firsts.get(name);
+    if (first !== undefined) throw refused(path, line, `${name} stands in line ${first}, too`);
+    firsts.set(name, line);
   }
   return settings.filter(({ value }) => value !== '');
 }
@@ -30,13 +33,36 @@ function parse(path: string, text: string, line: number): Line {
   return { name, value: rest.replace(/(?:^|\s+)#.*$/, '').trim(), line };
 }
 
+const mostBytes = 1_000_000;
+
 async function readText(path: string): Promise<string> {
+  const bytes = await readBytes(path).catch((cause: NodeJS.ErrnoException) => {
+    if (cause instanceof PgproofError) throw cause;
+    throw unreadable(path, `: ${cause.code}`, cause);
+  });
   try {
-    return await readFile(path, 'utf8');
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    throw new PgproofError('usage', `--from-env '${path}' cannot be read: ${code}`, { facts: { path }, cause });
+    throw unreadable(path, ' as UTF-8: a password in another encoding would become another password', cause);
   }
+}
+
+/** Opened without waiting: a pipe that nobody writes to would be waited for by nothing that a signal ends. */
+async function readBytes(path: string): Promise<Buffer> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const found = await file.stat();
+    if (found.isDirectory()) throw unreadable(path, ': EISDIR');
+    if (!found.isFile()) throw unreadable(path, ': it is no regular file');
+    if (found.size > mostBytes) throw unreadable(path, `: it has ${found.size} bytes, and settings have less`);
+    return await file.readFile();
+  } finally {
+    await file.close();
+  }
+}
+
+function unreadable(path: string, why: string, cause?: unknown): PgproofError {
+  return new PgproofError('usage', `--from-env '${path}' cannot be read${why}`, { facts: { path }, cause });
 }
 
 function refused(path: string, line: number, why: string): PgproofError {

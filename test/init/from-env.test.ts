@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -249,6 +250,19 @@ describe('a file that leaves a doubt is refused before anything is made', () => 
     expect(error).toMatchObject({ code: 'usage' });
     expect(error.message).toMatch(new RegExp(message));
     expect(`${error.message}${error.hint}`).not.toContain('hush');
+  });
+
+  test('one of another encoding, one that is no file, and one that is far too large', async () => {
+    const latin = join(tempDir(), 'latin.env');
+    writeFileSync(latin, Buffer.from('PGPASSWORD=hush\u00e4', 'latin1')); // would become another password
+    const error = (await refusal('', { fromEnv: latin })) as Error;
+    expect(error).toMatchObject({ code: 'usage', message: expect.stringContaining('UTF-8') });
+    expect(error.message).not.toContain('hush');
+    const pipe = join(tempDir(), 'pipe.env');
+    execFileSync('mkfifo', [pipe]); // nobody ever writes to it
+    expect(await refusal('', { fromEnv: pipe })).toMatchObject({ code: 'usage' });
+    expect(await refusal('', { fromEnv: tempDir() })).toMatchObject({ code: 'usage' });
+    expect(await refusal('#'.repeat(1_000_001))).toMatchObject({ code: 'usage' });
   });
 
   test('one that is not there, a role beside it, and what no configuration may say', async () => {
