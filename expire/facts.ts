@@ -1,4 +1,5 @@
 import { asPgproofError, type PgproofError } from '../core/errors.ts';
+import type { Hold } from '../core/hold.ts';
 import type { Lsn } from '../core/lsn.ts';
 import type { BackupFacts, DamagedFacts, EraFacts, ProofFacts, RepositoryFacts } from '../core/retention/facts.ts';
 import { runsOf } from '../core/retention/runs.ts';
@@ -18,12 +19,13 @@ export type Gathered = { facts: RepositoryFacts; records: BackupRecord[]; eras: 
 
 /**
  * Reads all that retention is planned from.
- * @param proofs they do not change while an expire runs.
+ * @param known what was read before: proofs, and holds of before them. A drill that ends while an expire runs is held throughout, and its
+ * report counts in the next one.
  * @throws {PgproofError} what the store says; what cannot be read of holds: then nothing is deleted.
  */
 export async function gatherFacts(
   cluster: ProtectedCluster,
-  proofs: readonly ProofFacts[],
+  { proofs, held }: { proofs: readonly ProofFacts[]; held: readonly Hold[] },
   signal: AbortSignal,
 ): Promise<Gathered> {
   const { repository, keys, name } = cluster;
@@ -40,7 +42,7 @@ export async function gatherFacts(
     damaged: await damagedFacts(cluster, entries, signal),
     leaving: await leavingFacts(cluster, eras, signal),
     proofs,
-    holds,
+    holds: [...holds, ...held.filter(({ id }) => !holds.some((hold) => hold.id === id))],
   };
   return { facts, records, eras };
 }

@@ -3,7 +3,7 @@ import { asPgproofError, type PgproofError } from '../core/errors.ts';
 import type { ExpiredRepository } from '../core/expired.ts';
 import type { Run } from '../core/run.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
-import { removeEndedHolds } from '../repository/holds.ts';
+import { listHolds, removeEndedHolds } from '../repository/holds.ts';
 import { assertOwner } from '../repository/owner.ts';
 import { deleteBackups, finishDeletions } from './backups.ts';
 import { gatherFacts } from './facts.ts';
@@ -53,8 +53,9 @@ async function carryOut(
   progress({ phase: `plan ${repository.name}` });
   if (!dryRun) await assertOwner(repository, cluster, { signal });
   const finished = dryRun ? [] : await finishDeletions(cluster, run);
-  const proofs = await readProofs(cluster, signal);
-  const before = await gatherFacts(cluster, proofs, signal);
+  const held = await listHolds(repository, name, { signal });
+  const known = { held, proofs: await readProofs(cluster, signal) };
+  const before = await gatherFacts(cluster, known, signal);
   const plan = planBackups(cluster, before, timezone);
   const planned = asPlanned(repository.name, before, plan);
   if (dryRun) return planned;
@@ -63,7 +64,7 @@ async function carryOut(
 
   const deleted = await deleteBackups(cluster, before, plan, run);
   // What stayed, and what came meanwhile, keeps its WAL: so all is read anew.
-  const after = plan.delete.length === 0 ? before : await gatherFacts(cluster, proofs, signal);
+  const after = plan.delete.length === 0 ? before : await gatherFacts(cluster, known, signal);
   const wal = await deleteWal(cluster, after, plan, run);
   const endedHolds = await removeEndedHolds(repository, name, new Date(plan.reference), { signal });
   return {

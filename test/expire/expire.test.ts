@@ -173,6 +173,30 @@ describe('expire', () => {
     }
   });
 
+  test('scenario 37: what a drill has proven in the midst of an expire stays, whenever it ends', async () => {
+    for (const isReportedFirst of [true, false]) {
+      const stage = await openStage({ last: 1 }, { days: 4 });
+      const { store } = stage.cluster.repository;
+      const hold = await place(stage, 3);
+      let listings = 0;
+      const ending: ObjectStore = {
+        create: (...args) => store.create(...args),
+        read: (...args) => store.read(...args),
+        remove: (...args) => store.remove(...args),
+        list: async function* (prefix, options) {
+          const isBehindTheReports = prefix === `${name}/holds/` && ++listings === 2;
+          if (isBehindTheReports && isReportedFirst) await prove(stage, 3, 12);
+          if (isBehindTheReports) await releaseHold(stage.cluster.repository, hold);
+          yield* store.list(prefix, options);
+        },
+      };
+      await expire(withStoreOf(stage, ending));
+      if (!isReportedFirst) await prove(stage, 3, 12);
+      await expire(stage);
+      expect(await left(stage), String(isReportedFirst)).toEqual({ days: [3, 4], wal: range(9, 14) });
+    }
+  });
+
   test('scenario 16: what the store keeps under a lock is told as retained, and goes when the lock has ended', async () => {
     const stage = await openStage({ window: '2d' });
     const { store } = stage.cluster.repository;
