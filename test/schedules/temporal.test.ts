@@ -1,9 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { NativeConnection, Worker } from '@temporalio/worker';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connectTemporal, type Temporal } from '../../client/temporal.ts';
 import { type Config, configSchema } from '../../core/config.ts';
+import { hostQueues } from '../../core/queues.ts';
+import { features } from '../../core/request.ts';
 import { nextRuns } from '../../core/schedule/next.ts';
 import { type WantedSchedule, wantedSchedules } from '../../core/schedule/wanted.ts';
 import { generateKeyFile } from '../../repository/key-file.ts';
@@ -255,6 +258,37 @@ describe('the control worker', () => {
       await control;
     }
   });
+});
+
+test('a verify that found damage has not gone well, though Temporal calls its run completed', async () => {
+  const config = configOf('damaged', { shop: { sample: schedules.sample } });
+  const queues = hostQueues('damaged', 'db-7');
+  const hello = async () => ({ host: 'db-7', version: '0', features, configHash: '' });
+  const report = { errorMessage: 'local: 1 object is damaged', result: { verdict: 'failed' } };
+  const runVerify = async () => ({ key: 'shop/reports/x.json', report });
+  const stop = new AbortController();
+  const where = { config, temporal: server.settings, log: silent, signal: stop.signal, applySchedules: true };
+  const control = runControl({ ...where, timeouts: shortTimeouts, cache: bundleCache() });
+  const connection = await NativeConnection.connect({ address: server.settings.address });
+  const workerOn = (taskQueue: string) =>
+    Worker.create({ connection, namespace: server.settings.namespace, taskQueue, activities: { hello, runVerify } });
+  const workers = await Promise.all([workerOn(queues.quick), workerOn(queues.bulk)]);
+  const running = workers.map((worker) => worker.run());
+  try {
+    await until(async () => (await plan(config)).changes.length === 0);
+    await handle('pgproof/damaged/shop/sample').trigger('SKIP');
+    const last = async () => (await listSchedules(temporal.client, config, { signal }))[0]?.last;
+    await until(async () => !['running', undefined].includes((await last())?.outcome));
+    expect(await last()).toMatchObject({
+      outcome: 'failed',
+      error: "its verdict is 'failed': local: 1 object is damaged",
+    });
+  } finally {
+    stop.abort();
+    for (const worker of workers) worker.shutdown();
+    await Promise.all([control, ...running]);
+    await connection.close();
+  }
 });
 
 test('apply, list, pause and resume on the command line', async () => {

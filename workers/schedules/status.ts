@@ -1,8 +1,9 @@
 import type { Client, ScheduleDescription } from '@temporalio/client';
 import { WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
-import { ActivityFailure } from '@temporalio/common';
+import { ActivityFailure, defineSearchAttributeKey } from '@temporalio/common';
 import { inParallel } from '../../copy/parallel.ts';
 import type { Config } from '../../core/config.ts';
+import type { FiledReport } from '../../core/report.ts';
 import { patiently, width } from './calls.ts';
 import { changeOf, changeText, type ScheduleChange } from './plan.ts';
 import { type FleetSchedule, readSchedules } from './read.ts';
@@ -13,9 +14,9 @@ export type LastRun = {
   workflowId: string;
   /** When it was begun; ISO-8601 UTC. */
   at: string;
-  /** `gone`: Temporal has forgotten it; the reports in the repository have not. */
+  /** `failed`: also a verify or a drill whose verdict is not `passed`. `gone`: Temporal has forgotten it; the reports in the repository have not. */
   outcome: 'running' | 'completed' | 'failed' | 'cancelled' | 'terminated' | 'timed out' | 'gone';
-  /** What it failed with. */
+  /** What it failed with, or what its verdict rests on. */
   error: string | null;
 };
 
@@ -98,14 +99,25 @@ function stateOf(change: ScheduleChange | undefined, paused: boolean): ScheduleS
 async function outcomeOf(client: Client, workflowId: string): Promise<Pick<LastRun, 'outcome' | 'error'>> {
   const handle = client.workflow.getHandle(workflowId);
   try {
-    const { status } = await handle.describe();
+    const { status, typedSearchAttributes } = await handle.describe();
     const outcome = outcomes[status.name];
     if (outcome === undefined) return { outcome: 'running', error: null };
+    const verdict = typedSearchAttributes.get(verdictKey) ?? 'passed';
+    if (outcome === 'completed' && verdict !== 'passed')
+      return { outcome: 'failed', error: `its verdict is '${verdict}'${await whyOf(handle.result())}` };
     return { outcome, error: outcome === 'failed' ? await failureOf(handle.result()) : null };
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return { outcome: 'gone', error: null };
     throw error;
   }
+}
+
+/** Damage that a verify found, and a drill that did not prove anything, are answers of runs that Temporal calls completed. */
+const verdictKey = defineSearchAttributeKey('PgVerdict', 'KEYWORD');
+
+async function whyOf(result: Promise<unknown>): Promise<string> {
+  const { report } = (await result) as Partial<FiledReport>;
+  return typeof report?.errorMessage === 'string' ? `: ${report.errorMessage}` : '';
 }
 
 const outcomes: Record<string, Exclude<LastRun['outcome'], 'running' | 'gone'>> = {
