@@ -4,7 +4,7 @@ import { takeBackup } from '../../backup/backup.ts';
 import { copyRepository } from '../../copy/copy.ts';
 import { PgproofError } from '../../core/errors.ts';
 import { parseTarget } from '../../core/target.ts';
-import { runDrill } from '../../drill/drill.ts';
+import { reportedDrill } from '../../drill/report.ts';
 import { expireRepository } from '../../expire/repository.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import { listBackups } from '../../repository/catalogue.ts';
@@ -14,9 +14,11 @@ import { releasePlan } from '../../restore/hold.ts';
 import { planRestore } from '../../restore/plan.ts';
 import { startRestore } from '../../restore/start.ts';
 import { faulty } from '../../storage/fault.ts';
+import type { ObjectStore } from '../../storage/store.ts';
 import { runShipper } from '../../wal/shipper.ts';
 import { ask, openRestoreStage, quietRun, type RestoreStage } from '../restore/support.ts';
 import { alternate } from '../support/postgres.ts';
+import { withStore } from '../support/repositories.ts';
 import { tempDir } from '../support/temp.ts';
 
 const twoDays = 2 * 86_400_000;
@@ -93,13 +95,27 @@ describe.each(alternate(1))('scenario 37: expire beside others, PostgreSQL %s', 
     const shipping = runShipper(cluster, { signal: stop.signal });
     await takeBackup(cluster, quietRun());
     let isDrilled = false;
-    const drilling = runDrill(cluster, { kind: 'probe' }, quietRun()).finally(() => {
+    const created: string[] = [];
+    const asked = { kind: 'probe', reason: null, requestedBy: null } as const;
+    const drilling = reportedDrill(
+      withStore(cluster, noting(cluster.repository.store, created)),
+      asked,
+      quietRun(),
+      null,
+    );
+    const ended = (): void => {
       isDrilled = true;
-    });
+    };
+    drilling.then(ended, ended);
     const expired: (string | undefined)[] = [];
     while (!isDrilled) expired.push((await expire()).error?.code);
-    expect(await drilling).toMatchObject({ verdict: 'passed' });
+    expect((await drilling).report.result).toMatchObject({ verdict: 'passed' });
     expect(new Set(expired)).toEqual(new Set([undefined]));
+    // Until the report is there, nobody but the hold says that the backup must stay.
+    expect(created.filter((key) => /\/reports\/|\.released\.json$/.test(key))).toEqual([
+      expect.stringContaining('/reports/'),
+      expect.stringContaining('.released.json'),
+    ]);
     expect(await listHolds(cluster.repository, cluster.name)).toEqual([]);
     stop.abort();
     await shipping;
@@ -122,3 +138,16 @@ describe.each(alternate(1))('scenario 37: expire beside others, PostgreSQL %s', 
     expect(await ask(stage.server.bin, dataDir, 'SELECT count(*)::int AS rows FROM orders')).toEqual([{ rows: 1500 }]);
   });
 });
+
+/** The same store; the keys that are created are noted. */
+function noting(store: ObjectStore, created: string[]): ObjectStore {
+  return {
+    create: (key, ...rest) => {
+      created.push(key);
+      return store.create(key, ...rest);
+    },
+    read: store.read.bind(store),
+    list: store.list.bind(store),
+    remove: store.remove.bind(store),
+  };
+}
