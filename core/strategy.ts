@@ -47,7 +47,7 @@ export function chooseStrategy(needs: Needs): Strategy {
   const often = name !== 'large' || isHurried(needs);
   return {
     name,
-    why: `${name}, for ${formatBytes(needs.bytes)}, RPO ${durationText(needs.rpo)}, RTO ${needs.rto === null ? 'not given' : durationText(needs.rto)}: ${stories[name]}.`,
+    why: `${name}, for ${formatBytes(needs.bytes)}, RPO ${durationText(needs.rpo)}, RTO ${needs.rto === null ? 'not given' : durationText(needs.rto)}: ${storyOf(name, often)}.`,
     objectives: {
       value: { rpo: durationText(needs.rpo), ...(needs.rto === null ? {} : { rto: durationText(needs.rto) }) },
       why: 'What the backups have to make possible. Checks, drills and alarms measure against it.',
@@ -58,11 +58,11 @@ export function chooseStrategy(needs: Needs): Strategy {
   };
 }
 
-const stories: Record<Strategy['name'], string> = {
-  small: 'a backup a day, WAL between them',
-  middle: 'a base backup a day, WAL all the time',
-  large: 'a base backup a week, WAL all the time, any second by replay',
-};
+function storyOf(name: Strategy['name'], often: boolean): string {
+  if (name === 'small') return 'a backup a day, WAL between them';
+  if (name === 'middle') return 'a base backup a day, WAL all the time';
+  return `a base backup a ${often ? 'day' : 'week'}, WAL all the time, any second by replay`;
+}
 
 function sizeOf({ bytes, rpo }: Needs): Strategy['name'] {
   if (bytes > largeBytes) return 'large';

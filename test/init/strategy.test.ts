@@ -54,6 +54,8 @@ describe('a strategy', () => {
   test('of a large cluster takes a backup a day where a week of replay would break the RTO', () => {
     const hurried = chooseStrategy(needs({ bytes: 5e12, rto: 4 * hour }));
     expect(hurried.schedules.base?.value.calendar).toEqual({ at: '02:00' });
+    expect(hurried.why).toContain('a base backup a day, ');
+    expect(chooseStrategy(needs({ bytes: 5e12 })).why).toContain('a base backup a week, ');
     expect(hurried.notes[0]).toContain('takes about 13 h 53 min at 100 MB a second, and the RTO is 4h');
   });
 
