@@ -31,7 +31,12 @@ const cron = z
     try {
       return whenOfCron(text);
     } catch (error) {
-      context.addIssue({ code: 'custom', message: (error as Error).message, input: text });
+      context.addIssue({
+        code: 'custom',
+        message: `'${text}' is no cron text: ${(error as Error).message}`,
+        params: { isSentence: true },
+        input: text,
+      });
       return z.NEVER;
     }
   });

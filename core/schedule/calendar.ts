@@ -36,7 +36,7 @@ export function cronCalendar(text: string): Calendar {
   if (fields.length !== 5) throw new Error('cron text has five fields: minute, hour, day, month, weekday');
   const odd = fields.find((field) => !field.split(',').every((part) => cronPart.test(part)));
   if (odd !== undefined) throw new Error(`'${odd}' is no list of values, ranges (1-5) and steps (*/2, 0-30/10)`);
-  const cron = parseCronExpression(fields.join(' '));
+  const cron = parsed(fields.join(' '));
   if (cron.days.length < 31 && cron.weekdays.length < 7)
     throw new Error(
       'a day of the month and a weekday together mean different things to different programs; use calendar',
@@ -48,6 +48,20 @@ export function cronCalendar(text: string): Calendar {
     months: sorted(cron.months.map((month) => month + 1)),
     weekdays: sorted(cron.weekdays),
   };
+}
+
+/** What the library says, as the end of a sentence: `Failed to parse 61: 61 is outside of …` repeats itself. */
+function parsed(text: string): ReturnType<typeof parseCronExpression> {
+  try {
+    return parseCronExpression(text);
+  } catch (error) {
+    throw new Error(
+      (error as Error).message
+        .replace(/^Failed to parse (?:(\S+): (?=\1 is ))?|\.$/g, '')
+        .replace(' is NaN', ' is neither a number nor a name'),
+      { cause: error },
+    );
+  }
 }
 
 /** The library reads what it does not understand as something else: `0/15` as 0. */
