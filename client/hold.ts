@@ -31,7 +31,7 @@ export const holdVerb = (): Command =>
       new Command('remove')
         .description('releases a hold, in each repository; also that of a plan that nobody will start')
         .argument('<cluster>')
-        .argument('<hold>', 'its id, as `hold list` shows it')
+        .argument('<hold>', 'its id, or a beginning that only one has')
         .action(verb(remove)),
     )
     .addCommand(
@@ -72,15 +72,29 @@ async function add(session: Session, name: string, prefix: string): Promise<Answ
   return { json: { cluster: name, backup: id, holds, without }, text: text.join('\n') };
 }
 
-async function remove(session: Session, name: string, id: string): Promise<Answer> {
+async function remove(session: Session, name: string, prefix: string): Promise<Answer> {
   const { signal, requestedBy: by } = session;
   const cluster = await session.cluster(name);
-  const found = (await holdsOf(cluster, signal)).filter((hold) => hold.id === id);
-  if (found.length === 0) throw missing(cluster, id);
+  const holds = await holdsOf(cluster, signal);
+  const id = chooseHold(holds, cluster, prefix);
+  const found = holds.filter((hold) => hold.id === id);
   for (const { repository } of found)
     await releaseHold(named(cluster, repository), { id, cluster: name, by }, { signal });
   const text = [...found.map(({ repository }) => `released ${id} in repository ${repository}`), ...awayLines(cluster)];
   return { json: { cluster: name, released: found }, text: text.join('\n') };
+}
+
+/** The one that the prefix means, in however many repositories. */
+function chooseHold(holds: readonly Listed[], cluster: ProtectedCluster, prefix: string): string {
+  const fitting = [...new Set(holds.map(({ id }) => id))].filter((id) => id.startsWith(prefix));
+  const [id] = fitting;
+  if (id === undefined || prefix === '') throw missing(cluster, prefix);
+  if (fitting.includes(prefix)) return prefix;
+  if (fitting.length === 1) return id;
+  throw new PgproofError('usage', `'${prefix}' begins ${fitting.length} holds of '${cluster.name}'`, {
+    facts: { cluster: cluster.name, hold: prefix, fitting },
+    hint: 'Give more of the id.',
+  });
 }
 
 async function list(session: Session, name: string): Promise<Answer> {

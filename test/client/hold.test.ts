@@ -52,7 +52,14 @@ test('hold add keeps a backup where it is, list shows it, and remove ends it; wr
   const { id } = (added.json as { holds: { id: string }[] }).holds[0]!;
   const hold = { id, operation: 'hand', reason: 'an audit', repository: 'local' };
   expect((await run('hold', 'list', 'shop')).json).toMatchObject({ holds: [hold] });
-  expect(await run('hold', 'remove', 'shop', id)).toMatchObject({ code: 0, json: { released: [hold] } });
+  const second = await run('hold', 'add', 'shop', idOf(1), '--reason', 'another audit');
+  const [other] = (second.json as { holds: { id: string }[] }).holds;
+  expect(await run('hold', 'remove', 'shop', '20')).toMatchObject({
+    code: 2,
+    json: { error: { code: 'usage', message: expect.stringContaining("'20' begins 2 holds") } },
+  });
+  expect((await run('hold', 'remove', 'shop', other!.id)).code).toBe(0);
+  expect(await run('hold', 'remove', 'shop', id.slice(0, 12))).toMatchObject({ code: 0, json: { released: [hold] } });
   expect(await run('hold', 'remove', 'shop', id)).toMatchObject({ code: 2, json: { error: { code: 'hold-missing' } } });
 });
 
