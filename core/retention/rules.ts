@@ -72,7 +72,7 @@ export function keepByRules(
     // The first of an era: no WAL of before leads into it. And without one that follows, the one before would stay for ever:
     // all between would have left the window by the time it is replaced.
     const firsts = inside.filter(({ era }, index) => era !== inside[index - 1]?.era);
-    keep('wal', 'the next one that WAL will be replayed from', ...firsts);
+    keep('wal', 'WAL will be replayed from it once the one before goes', ...firsts);
     starts.push(...before, ...inside.slice(0, 1));
   }
   for (const period of periods) {

@@ -17,7 +17,7 @@ export function renderExpired(one: ExpiredRepository): string {
     fields([
       ['expire', `${repository}: ${outcomes[outcome]}`],
       ...(error === null ? [] : [['error', `${error.message} [${error.code}]`] as const]),
-      ...refusals.map((refusal) => ['REFUSED', refusal] as const),
+      ...refusals.map((refusal) => [isPlan ? 'REFUSED' : 'confirmed', refusal] as const),
       ...(error === null
         ? [
             [
@@ -27,7 +27,9 @@ export function renderExpired(one: ExpiredRepository): string {
           ]
         : []),
       ...wal.map((each) => ['WAL', walLine(each, isPlan)] as const),
-      ...(endedHolds === 0 ? [] : [['holds', `${endedHolds} had ended, and are gone`] as const]),
+      ...(endedHolds === 0
+        ? []
+        : [['holds', `${endedHolds} had ended, and ${endedHolds === 1 ? 'is' : 'are'} gone`] as const]),
     ]),
     section(
       `${isPlan ? 'would go' : 'deleted'}${more(deletedBackups, deleted.length)}`,

@@ -34,7 +34,7 @@ test('an expire that is done tells each backup with its rule, and the WAL that w
   backups     1 deleted, 1 kept
   WAL         e: 2 segments deleted, 2.0 MB, 1 retained by the store for now, 4 stay
               timeline 1 from 0/1000000 to 0/3000000
-  holds       1 had ended, and are gone
+  holds       1 had ended, and is gone
 
   deleted
     b1  not needed for the last 1
@@ -51,4 +51,10 @@ test('one that is refused says why, and deletes nothing', () => {
   const text = renderExpired({ ...done, outcome: 'refused', refusals: ['8 of 10 backups would go, more than half'] });
   expect(text).toContain('local: nothing was deleted\n  REFUSED     8 of 10 backups would go, more than half');
   expect(text).toContain('1 would go, 1 would stay');
+});
+
+test('one that a person confirmed does not read as refused', () => {
+  const text = renderExpired({ ...done, refusals: ['8 of 10 backups would go, more than half'] });
+  expect(text).toContain('local: done\n  confirmed   8 of 10 backups would go, more than half');
+  expect(text).not.toContain('REFUSED');
 });

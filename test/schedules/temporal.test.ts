@@ -101,6 +101,17 @@ describe('apply', () => {
     expect((await plan(config)).changes).toEqual([]);
   });
 
+  test('a schedule that the configuration does not know is listed by the name of its operation', async () => {
+    const offsite = { run: 'copy', cron: '0 4 * * *', with: { to: 'far' } };
+    const repositories = ['near', 'far'];
+    await apply(configSchema.parse(fleetOf({ shop: { offsite } }, { fleet: 'left', repositories })));
+    const bare = configOf('left', { shop: {} });
+    await until(async () => (await listSchedules(temporal.client, bare, { signal })).length === 1);
+    expect(await listSchedules(temporal.client, bare, { signal })).toMatchObject([
+      { name: 'offsite', operation: 'copy' },
+    ]);
+  });
+
   test('sees another request, which the fingerprint in it does not hide', async () => {
     const config = configOf('asked', { shop: { sample: schedules.sample } });
     await apply(config);

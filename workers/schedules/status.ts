@@ -4,6 +4,7 @@ import { ActivityFailure, defineSearchAttributeKey } from '@temporalio/common';
 import { inParallel } from '../../copy/parallel.ts';
 import type { Config } from '../../core/config.ts';
 import type { FiledReport } from '../../core/report.ts';
+import { features, workflowTypes } from '../../core/request.ts';
 import { patiently, width } from './calls.ts';
 import { changeOf, changeText, type ScheduleChange } from './plan.ts';
 import { type FleetSchedule, readSchedules } from './read.ts';
@@ -25,7 +26,7 @@ export type ScheduleStatus = {
   id: string;
   cluster: string;
   name: string;
-  /** The type of its workflow where the configuration does not know it. */
+  /** As the configuration has it; where it does not know the schedule, by the type of its workflow. */
   operation: string;
   when: string;
   timezone: string;
@@ -75,7 +76,7 @@ function statusOf(schedule: FleetSchedule, last: LastRun | null): ScheduleStatus
     id,
     cluster,
     name,
-    operation: wanted?.operation ?? (workflow.split(' ')[0] as string),
+    operation: wanted?.operation ?? operationOf(workflow.split(' ')[0] as string),
     when,
     timezone,
     state: stateOf(change, paused),
@@ -88,6 +89,9 @@ function statusOf(schedule: FleetSchedule, last: LastRun | null): ScheduleStatus
     skipped: found?.info.numActionsSkippedOverlap ?? 0,
   };
 }
+
+/** The operation that a workflow's type stands for; of one that nobody here knows, the type. */
+const operationOf = (type: string): string => features.find((feature) => workflowTypes[feature] === type) ?? type;
 
 /** A pause is said even of what differs: nothing runs, and that matters most. */
 function stateOf(change: ScheduleChange | undefined, paused: boolean): ScheduleStatus['state'] {
