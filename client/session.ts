@@ -95,16 +95,25 @@ function openSession(options: Record<string, unknown>, signal: AbortSignal): Ses
   return session;
 }
 
-/** Tells of a phase when it begins, and of its bytes at most every two seconds: a terminal is not a log. */
-function progressOn(say: (line: string) => void): (progress: Progress) => void {
+/**
+ * Tells of a phase when it begins, and of its bytes at most every two seconds, and never says the same twice running: a terminal
+ * is not a log.
+ */
+export function progressOn(
+  say: (line: string) => void,
+  now: () => number = () => performance.now(),
+): (progress: Progress) => void {
   let lastPhase = '';
+  let lastLine = '';
   let lastAt = 0;
   return (progress) => {
-    const now = performance.now();
-    if (progress.phase === lastPhase && now - lastAt < 2000) return;
+    const line = progressLine(progress);
+    const isSoon = progress.phase === lastPhase && now() - lastAt < 2000;
+    if (line === lastLine || isSoon) return;
     lastPhase = progress.phase;
-    lastAt = now;
-    say(progressLine(progress));
+    lastLine = line;
+    lastAt = now();
+    say(line);
   };
 }
 
@@ -133,6 +142,9 @@ function listenForInterrupts(): { signal: AbortSignal; release(): void } {
 
 function print(text: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    process.stdout.write(text, (error) => (error ? reject(error) : resolve()));
+    process.stdout.write(text, (error) => (error && !isGone(error) ? reject(error) : resolve()));
   });
 }
+
+/** Nobody reads any more (client/main.ts); what was done is done all the same. */
+const isGone = (error: NodeJS.ErrnoException): boolean => error.code === 'EPIPE';
