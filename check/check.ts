@@ -6,7 +6,7 @@ import { attempt, type Finding, ok, problem } from './finding.ts';
 import { admissionFix } from './hba.ts';
 import { checkOsUser, checkReplication, checkSpace, checkTools } from './host.ts';
 import { checkObjectives } from './objectives.ts';
-import { checkEras, checkHeartbeat, checkKey } from './repository.ts';
+import { checkEras, checkHeartbeat, checkKey, checkOwners } from './repository.ts';
 import { checkRights } from './rights.ts';
 import { checkRoundTrip } from './round-trip.ts';
 import { checkArchiver, checkPageChecksums, checkSettings } from './settings.ts';
@@ -35,7 +35,8 @@ export async function check(cluster: ProtectedCluster, { signal }: { signal: Abo
   const shipping = await attempt('shipper', signal, () => checkShipping(cluster));
   const objectives = await attempt('objectives', signal, () => checkObjectives(cluster, signal));
   const stores = await checkStores(cluster, { signal });
-  const findings = [checkKey(cluster), ...stores, ...server, ...shipping, ...objectives];
+  const owners = await checkOwners(cluster, signal);
+  const findings = [checkKey(cluster), ...stores, ...owners, ...server, ...shipping, ...objectives];
   const isStandby = facts?.inRecovery === true && spansHosts(cluster);
   return [...findings, isStandby ? sentByPrimary : await roundTrip(cluster, findings, signal)];
 }
@@ -99,6 +100,7 @@ const onTheWay = [
   'archive_library',
   'os-user',
   'era',
+  'owner',
 ];
 
 async function roundTrip(
@@ -107,7 +109,7 @@ async function roundTrip(
   signal: AbortSignal,
 ): Promise<Finding> {
   const name = 'archive-round-trip';
-  const isOnTheWay = (finding: Finding) => onTheWay.includes(finding.name) || finding.name.endsWith('/era');
+  const isOnTheWay = ({ name }: Finding) => onTheWay.includes(name.slice(name.indexOf('/') + 1));
   const broken = findings.filter((finding) => finding.status === 'problem' && isOnTheWay(finding));
   if (broken.length > 0) {
     return problem(

@@ -4,7 +4,8 @@ import { inRepository, type ProtectedCluster } from '../postgres/cluster.ts';
 import type { ServerFacts } from '../postgres/server.ts';
 import { currentEra } from '../repository/eras.ts';
 import { opens } from '../repository/keys.ts';
-import { type Finding, ok, problem, warning } from './finding.ts';
+import { refuseOfOther } from '../repository/owner.ts';
+import { attempt, type Finding, ok, problem, warning } from './finding.ts';
 
 export function checkKey({ keys, walKeys, name }: ProtectedCluster): Finding {
   if (keys.current !== null) {
@@ -21,6 +22,19 @@ export function checkKey({ keys, walKeys, name }: ProtectedCluster): Finding {
     'not encrypted, not authenticated',
     `pgproof key generate, then name it in keys and in clusters.${name}.key`,
   );
+}
+
+/** Whether each repository takes the cluster from this fleet: whatever else is right, another one's is not written. */
+export async function checkOwners(cluster: ProtectedCluster, signal: AbortSignal): Promise<Finding[]> {
+  const { name, repositories } = cluster;
+  const findings = repositories.map((repository) => {
+    const finding = repositories.length === 1 ? 'owner' : `${repository.name}/owner`;
+    return attempt(finding, signal, async () => {
+      await refuseOfOther(repository, cluster, { signal });
+      return [ok(finding, `cluster '${name}' is no other fleet's`)];
+    });
+  });
+  return (await Promise.all(findings)).flat();
 }
 
 /** Whether each repository that is written to expects the WAL and the backups of this very server. */

@@ -26,6 +26,15 @@ export async function assertOwner(repository: Repository, writer: Writer, option
   if (after !== null) refuseOther(repository, after.owner, writer);
 }
 
+/**
+ * For those who only look: claims nothing.
+ * @throws {PgproofError} `owner-other`, as `assertOwner`.
+ */
+export async function refuseOfOther(repository: Repository, writer: Writer, options: StoreOptions = {}): Promise<void> {
+  const found = await findOwner(repository, writer.name, options);
+  if (found !== null) refuseOther(repository, found.owner, writer);
+}
+
 /** From now on the cluster is this fleet's. @returns who it was before; null: nobody. */
 export async function takeOwnership(
   repository: Repository,

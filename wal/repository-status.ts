@@ -1,10 +1,11 @@
-import { asPgproofError, PgproofError } from '../core/errors.ts';
+import { asPgproofError, hasCode, PgproofError } from '../core/errors.ts';
 import type { Lsn } from '../core/lsn.ts';
 import { type SegmentName, segmentNumber, type TimelineId } from '../core/segment.ts';
 import { isRequired, writtenNames } from '../core/written.ts';
 import { inRepository, type ProtectedCluster } from '../postgres/cluster.ts';
 import type { ServerFacts } from '../postgres/server.ts';
 import { isCut } from '../repository/cuts.ts';
+import { refuseOfOther } from '../repository/owner.ts';
 import type { WalListing } from '../repository/wal.ts';
 import { conflictOf } from './await.ts';
 import { type ArchiveState, readArchive, walBytesBetween } from './frontier.ts';
@@ -61,7 +62,7 @@ export async function repositoriesStatus(
   return Promise.all(
     names.map(async (name, index) => {
       const archive = archives[index] as Answered<ArchiveState>;
-      const status = await statusIn(cluster, name, archive, names.length === 1, server);
+      const status = await statusIn(cluster, name, archive, names.length === 1, server, options);
       const compared = compareListings(cluster.name, name, archive.value, all, spooled);
       return {
         ...status,
@@ -114,6 +115,7 @@ async function statusIn(
   { value: archive, error }: Answered<ArchiveState>,
   isOnly: boolean,
   server: ServerFacts | null,
+  options: Options,
 ): Promise<Omit<RepositoryWal, 'lacking'>> {
   const notes = await readShipperNotes(cluster.paths.state, name);
   const beat = archive === null ? null : await newestArchivedHeartbeat(cluster, archive.frontier);
@@ -143,7 +145,10 @@ async function statusIn(
     lagSeconds: beat === null ? null : Math.max(0, (Date.now() - Date.parse(beat.at)) / 1000),
     conflicts,
     shipper,
-    problems: problems.map((problem) => problemOf(inTarget(problem, { name }, isOnly))),
+    problems: [
+      ...(await ownerProblem(cluster, name, options)),
+      ...problems.map((problem) => problemOf(inTarget(problem, { name }, isOnly))),
+    ],
   };
 }
 
@@ -166,6 +171,14 @@ export async function answerOf<T>(asked: Promise<T>, { signal }: Options): Promi
 }
 
 export const problemOf = ({ code, message, hint }: PgproofError): Problem => ({ code, message, hint });
+
+/** A store that cannot be asked shows in the archive. */
+async function ownerProblem(cluster: ProtectedCluster, name: string, options: Options): Promise<Problem[]> {
+  const repository = cluster.repositories.find((one) => one.name === name);
+  if (repository === undefined) return [];
+  const { error } = await answerOf(refuseOfOther(repository, cluster, options), options);
+  return hasCode(error, 'owner-other') ? [problemOf(error)] : [];
+}
 
 function gapProblem(cluster: string, name: string, archive: ArchiveState | null, isOnly: boolean): PgproofError[] {
   const [first] = archive?.frontier.missing ?? [];

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { check } from '../../check/check.ts';
 import { declareEraInAll } from '../../repository/eras.ts';
 import { noKeys } from '../../repository/keys.ts';
 import { ownerPrefix, reportPrefix } from '../../repository/layout.ts';
@@ -9,6 +10,7 @@ import { initRepository } from '../../repository/repository.ts';
 import { faulty } from '../../storage/fault.ts';
 import { reportedVerify } from '../../verify/verify.ts';
 import { shipOnce } from '../../wal/shipper.ts';
+import { walStatus } from '../../wal/status.ts';
 import { pgproof } from '../client/cli.ts';
 import { copy, openTwo, quietRun } from '../copy/support.ts';
 import { both, cluster, eraFacts, keysUnder, newKeys, newRepository } from '../repository/support.ts';
@@ -76,6 +78,24 @@ test('WAL of another fleet stays in its spool', async () => {
   const pass = await shipOnce(archive.cluster, { signal: new AbortController().signal });
   expect(pass).toMatchObject({ shipped: [], error: other });
   expect(archive.waiting()).toEqual([seg(1)]);
+});
+
+test('check and wal status name the repository whose cluster is another fleet’s, with the verb that takes it over', async () => {
+  const { cluster: shop } = await openArchive(tempDir(), { key: true });
+  const looking = new AbortController().signal;
+  const problems = async () => {
+    const findings = (await check(shop, { signal: looking })).filter(({ name }) => name === 'owner');
+    const told = (await walStatus(shop)).problems.filter(({ code }) => code === 'owner-other');
+    return { findings, told };
+  };
+  expect(await problems()).toMatchObject({ findings: [{ status: 'ok' }], told: [] });
+  await takeOwnership(shop.repository, { writer: { ...shop, fleet: 'lab' }, reason: null });
+  const belongs = expect.stringMatching(/^cluster 'shop' in repository 'local' belongs to fleet 'lab', since 20/);
+  const verb = expect.stringContaining('pgproof owner take shop');
+  expect(await problems()).toMatchObject({
+    findings: [{ status: 'problem', detail: belongs, fix: verb }],
+    told: [{ message: belongs, hint: verb }],
+  });
 });
 
 test('nothing is copied into another fleet’s repository', async () => {
