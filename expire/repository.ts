@@ -52,19 +52,23 @@ async function carryOut(
   const { signal, progress } = run;
   progress({ phase: `plan ${repository.name}` });
   if (!dryRun) await assertOwner(repository, cluster, { signal });
-  const finished = dryRun ? [] : await finishDeletions(cluster, run);
   const held = await listHolds(repository, name, { signal });
   const known = { held, proofs: await readProofs(cluster, signal) };
-  const before = await gatherFacts(cluster, known, signal);
+  const found = await gatherFacts(cluster, known, signal);
+  const finished = dryRun ? [] : await finishDeletions(cluster, found, run);
+  const before = finished.length === 0 ? found : await gatherFacts(cluster, known, signal);
   const plan = planBackups(cluster, before, timezone);
   const planned = asPlanned(repository.name, before, plan);
   if (dryRun) return planned;
   const told = { ...planned, notes: [...finished, ...planned.notes] };
   if (plan.refusals.length > 0 && !confirmed) return { ...told, outcome: 'refused' };
 
+  // Reading may have taken long, and `owner take` asks nobody to stop.
+  await assertOwner(repository, cluster, { signal });
   const deleted = await deleteBackups(cluster, before, plan, run);
   // What stayed, and what came meanwhile, keeps its WAL: so all is read anew.
   const after = plan.delete.length === 0 ? before : await gatherFacts(cluster, known, signal);
+  await assertOwner(repository, cluster, { signal });
   const wal = await deleteWal(cluster, after, plan, run);
   const endedHolds = await removeEndedHolds(repository, name, new Date(plan.reference), { signal });
   return {

@@ -3,7 +3,7 @@ import { hasCode } from '../core/errors.ts';
 import { type Hold, holdsBackup } from '../core/hold.ts';
 import type { StoreOptions } from '../storage/store.ts';
 import { commitStates } from './commit-state.ts';
-import { canonicalBytes, readDocument } from './document.ts';
+import { canonicalBytes, nullIfMissing, readDocument } from './document.ts';
 import { backupKey, basePrefix, formatVersion, tombstoneKey } from './layout.ts';
 import { childrenOf, Looks, type Needed } from './needed.ts';
 import { type BackupRecord, neverCommitted, type TombstoneRecord, tombstoneRecord } from './record.ts';
@@ -140,10 +140,11 @@ export async function unfinishedDeletions(
   const unfinished: { id: string; reason: string }[] = [];
   for (const [id, { committed, tombstones }] of await commitStates(repository, cluster, era, options)) {
     if (!committed || tombstones.length === 0) continue;
-    const read = (key: string) => readDocument(repository.store, key, tombstoneRecord, options);
-    const reasons = (await Promise.all(tombstones.map(read))).map(({ reason }) => reason);
-    const reason = reasons.find((one) => one !== neverCommitted);
-    if (reason !== undefined) unfinished.push({ id, reason });
+    // Those that went since the listing were withdrawn, or their backup is gone.
+    const read = (key: string) => readDocument(repository.store, key, tombstoneRecord, options).catch(nullIfMissing);
+    const found = await Promise.all(tombstones.map(read));
+    const begun = found.find((one) => one !== null && one.reason !== neverCommitted);
+    if (begun != null) unfinished.push({ id, reason: begun.reason });
   }
   return unfinished;
 }

@@ -1,7 +1,7 @@
 import { type Hold, holdsBackup, isInForce } from '../hold.ts';
 import { compareLsn } from '../lsn.ts';
 import type { Chains } from './chains.ts';
-import type { BackupFacts, ProofFacts, RepositoryFacts } from './facts.ts';
+import type { BackupPlace, ProofFacts, RepositoryFacts } from './facts.ts';
 import { lineageOf } from './lineage.ts';
 import type { Kept } from './rules.ts';
 
@@ -39,18 +39,28 @@ export function standingHolds({ holds }: RepositoryFacts, reference: number): Ho
 const holdText = ({ id, by, reason, until }: Hold): string =>
   `${id} of ${by}${reason === null ? '' : ` (${reason})`}, until ${until}`;
 
-/** Of each era the newest backup that a drill has passed on, with that backup's newest drill. */
-export function provenBackups({ eras, backups, proofs }: RepositoryFacts, { parentsOf }: Chains): ProofFacts[] {
+/**
+ * Of each era the newest backup that a drill has passed on, with that backup's newest drill; and those behind it whose deletion was
+ * begun before they were proven.
+ */
+export function provenBackups(
+  { eras, backups, leaving, proofs }: RepositoryFacts,
+  { parentsOf }: Chains,
+): ProofFacts[] {
+  const isProven = ({ id }: { id: string }) => proofs.some(({ backup }) => backup === id);
   return eras.flatMap(({ era }) => {
     const own = backups.filter((backup) => backup.era === era && parentsOf(backup.id) !== null);
-    const proven = own.filter(({ id }) => proofs.some(({ backup }) => backup === id)).sort(byPlace);
-    const newest = proven.at(-1);
-    const drills = proofs.filter(({ backup }) => backup === newest?.id);
-    return drills.toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at)).slice(-1);
+    const newest = own.filter(isProven).sort(byPlace).at(-1);
+    const late = leaving.filter((one) => one.era === era && isProven(one));
+    const behind = late.filter((one) => newest === undefined || byPlace(newest, one) < 0);
+    return [...(newest === undefined ? [] : [newest]), ...behind].flatMap(({ id }) => {
+      const drills = proofs.filter(({ backup }) => backup === id);
+      return drills.toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at)).slice(-1);
+    });
   });
 }
 
-function byPlace(a: BackupFacts, b: BackupFacts): number {
+function byPlace(a: BackupPlace, b: BackupPlace): number {
   return a.timeline - b.timeline || compareLsn(a.stopLsn, b.stopLsn);
 }
 

@@ -79,9 +79,10 @@ function needsOf(
   proven: RetentionPlan['proven'],
 ): Need[] {
   const own = backups.filter((backup) => backup.era === era);
+  const going = leaving.filter((backup) => backup.era === era);
   const places = [
     ...own,
-    ...leaving.filter((backup) => backup.era === era),
+    ...going,
     ...damaged.flatMap((backup) => (backup.era === era && backup.place !== null ? [backup.place] : [])),
   ];
   const toConsistency = places.map(
@@ -91,7 +92,7 @@ function needsOf(
     }),
   );
   const toTarget = proven.flatMap(({ backup: id, upTo }): Need[] => {
-    const backup = own.find((each) => each.id === id);
+    const backup = [...own, ...going].find((each) => each.id === id);
     return backup === undefined ? [] : [{ from: { timeline: backup.timeline, lsn: backup.startLsn }, to: upTo }];
   });
   const held = holds
