@@ -170,10 +170,17 @@ export function hasCode(error: unknown, ...codes: ErrorCode[]): error is Pgproof
   return error instanceof PgproofError && codes.includes(error.code);
 }
 
-/** Anything thrown, as one of ours: an unknown error becomes `internal` and keeps its cause. */
+/** Anything thrown, as one of ours: a full disk is `no-space`, an unknown error `internal`; both keep their cause. */
 export function asPgproofError(error: unknown): PgproofError {
   if (error instanceof PgproofError) return error;
   if (error instanceof Error && error.name === 'AbortError')
     return new PgproofError('cancelled', 'cancelled', { cause: error });
+  const { code, path } = (error ?? {}) as { code?: unknown; path?: unknown };
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return new PgproofError('no-space', `no space left${typeof path === 'string' ? ` for '${path}'` : ' on device'}`, {
+      facts: { path: typeof path === 'string' ? path : null, errno: code },
+      hint: 'Make room, or make the file system larger; it goes on by itself then.',
+      cause: error,
+    });
   return new PgproofError('internal', error instanceof Error ? error.message : String(error), { cause: error });
 }

@@ -59,9 +59,12 @@ type LoopOptions = { what: string; log: Host['log']; signal: AbortSignal };
 /** No longer than a heartbeat: whoever installs its table drills soon after, and RPO needs a beat by then. */
 const longestWaitMs = 10_000;
 
+/** What goes on for long is an alarm once, and again daily: whoever is called for each error must not be called six times a minute. */
+const repeatMs = 24 * 3_600_000;
+
 async function keepLoop(loop: () => Promise<void>, { what, log, signal }: LoopOptions): Promise<void> {
   let waitMs = 1000;
-  let isSecond = false;
+  let last = { code: '', saidAt: 0 };
   while (!signal.aborted) {
     const began = Date.now();
     try {
@@ -69,16 +72,21 @@ async function keepLoop(loop: () => Promise<void>, { what, log, signal }: LoopOp
     } catch (thrown) {
       if (signal.aborted) return;
       const error = asPgproofError(thrown);
-      const wasSecond = isSecond;
-      isSecond = error.code === 'spool-busy';
+      const isNew = error.code !== last.code || began - last.saidAt > repeatMs;
+      if (isNew) last = { code: error.code, saidAt: began };
       // The worker that is to be replaced may take hours for its last steps, and works as it should.
-      if (isSecond && !wasSecond)
-        log.info({ code: error.code }, `${what} waits until the other worker ends: ${error.message}`);
-      if (!isSecond)
-        log.error({ ...error.toDocument(), retryInMs: waitMs }, `${what} stopped: ${error.message}; it begins again`);
+      if (error.code !== 'spool-busy')
+        log[isNew ? 'error' : 'warn'](
+          { ...error.toDocument(), retryInMs: waitMs },
+          `${what} stopped: ${error.message}; it begins again`,
+        );
+      else if (isNew) log.info({ code: error.code }, `${what} waits until the other worker ends: ${error.message}`);
     }
     if (signal.aborted) return;
-    if (Date.now() - began > 60_000) waitMs = 1000;
+    if (Date.now() - began > 60_000) {
+      waitMs = 1000;
+      last = { code: '', saidAt: 0 };
+    }
     await sleep(waitMs, undefined, { signal }).catch(() => undefined);
     waitMs = Math.min(waitMs * 2, longestWaitMs);
   }

@@ -11,6 +11,7 @@ import * as z from 'zod';
 import type { Asked } from '../activities/attempt.ts';
 import type { Resolved } from '../activities/control.ts';
 import type { Facts } from '../core/errors.ts';
+import type { FiledReport } from '../core/report.ts';
 import type { Operation } from '../core/request.ts';
 import { failure, failureOf, reportOf } from './failure.ts';
 import { greet, namesOf } from './greet.ts';
@@ -44,10 +45,20 @@ export async function story<Schema extends z.ZodType<Request>, Result>(
     if (at.host !== host) mark({ PgHost: at.host });
     if (greeted.refusal !== null) throw greeted.refusal;
     const { notes } = greeted;
-    return { ...(await tell(request, at, notes)), notes };
+    const told = await tell(request, at, notes);
+    alarm(operation, request, told);
+    return { ...told, notes };
   } catch (error) {
     throw await conclude(error, operation, request, at);
   }
+}
+
+/** A verify that found damage has done its work, and its run completes: whoever watches the log hears of it here. */
+function alarm(operation: Operation, { cluster }: Request, told: unknown): void {
+  const { key, report } = told as Partial<FiledReport>;
+  const verdict = report?.result.verdict;
+  if (report === undefined || verdict === undefined || verdict === 'passed') return;
+  log.error(`${operation} of ${cluster}: ${verdict}`, { verdict, why: report.errorMessage, report: key ?? null });
 }
 
 type Attribute = 'PgCluster' | 'PgOperation' | 'PgHost' | 'PgVerdict' | 'PgBackupId';
@@ -96,6 +107,7 @@ async function conclude(
   const report = reportOf(error) ?? (await leaveReport(said, operation, request, at));
   tellState(`${said.message}${report === undefined ? '' : `; report: ${report}`}`);
   if (cancelled) return error;
+  log.error(`${operation} of ${request.cluster} failed: ${said.message}`, { code: said.type, report: report ?? null });
   const [facts, hint] = (said.details ?? []) as [Facts?, (string | null)?];
   return failure(said.type ?? 'internal', said.message, [{ ...facts, report: report ?? null }, hint ?? null]);
 }

@@ -1,4 +1,5 @@
 import { basename, dirname, join } from 'node:path';
+import { PgproofError } from '../../core/errors.ts';
 
 /** What can be a service: the worker of a database host, the control worker, or `up`, which is everything on one machine. */
 export const roles = ['worker', 'control', 'up'] as const;
@@ -84,6 +85,10 @@ function commandOf({ role, root, configFile, host, graceSeconds }: UnitOptions):
 
 /** A word of ExecStart=. @param specifiers whether a percent sign is meant as one of systemd's. */
 function quoted(word: string, specifiers = false): string {
+  if (/\p{Cc}/u.test(word))
+    throw new PgproofError('usage', `${JSON.stringify(word)} holds a control character, which a unit cannot name`, {
+      hint: 'Give the configuration and the installation another path.',
+    });
   const escaped = (specifiers ? word : word.replaceAll('%', '%%')).replaceAll('$', '$$$$');
   return /^[\w@%+=:,./$-]+$/.test(escaped) ? escaped : `"${escaped.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
 }

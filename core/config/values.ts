@@ -13,11 +13,13 @@ export const absolutePath = z
   .regex(/^\//, 'an absolute path, beginning with /')
   .meta({ title: 'absolute path' });
 export const port = z.number().int().min(1).max(65_535);
+const longest = 36_500 * 86_400;
 export const duration = z
   .string()
   .regex(durationPattern, 'a duration such as 30s, 5m, 1h or 7d')
   .meta({ title: 'duration' })
-  .transform((text) => durationSeconds(text) as number);
+  .transform((text) => durationSeconds(text) as number)
+  .refine((seconds) => seconds <= longest, 'at most 36500d, a hundred years');
 
 export const timezone = z
   .string()

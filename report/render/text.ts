@@ -7,8 +7,12 @@ const nameWidth = 12;
 /** `name        value`, two spaces in; a value of several lines stays in its column. */
 export function fields(lines: readonly (readonly [string, string])[]): string {
   const indent = `\n${' '.repeat(nameWidth + 2)}`;
-  return lines.map(([name, value]) => `  ${name.padEnd(nameWidth)}${value.split('\n').join(indent)}`).join('\n');
+  return lines.map(([name, value]) => `  ${name.padEnd(nameWidth)}${shown(value).split('\n').join(indent)}`).join('\n');
 }
+
+/** What a person typed somewhere else may hold anything: nothing of it steers this terminal. */
+const shown = (text: string): string =>
+  text.replace(/(?!\n)[\p{Cc}\p{Cf}]/gu, (sign) => `\\u{${sign.codePointAt(0)?.toString(16)}}`);
 
 /** Lines of a list below a field, four spaces in, the first column padded. */
 export function list(rows: readonly (readonly string[])[]): string {

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -30,6 +30,15 @@ const refusal = async (args: string[], env: Record<string, string> = {}) => {
   const { code, json } = await key(args, env);
   return { exit: code, ...(json as Failed).error };
 };
+
+test('whoever reads along may leave: what was asked for is done all the same', async () => {
+  const main = join(import.meta.dirname, '../../client/main.ts');
+  const leaving = spawn(process.execPath, [main, 'key', 'generate', keyFile], { stdio: ['ignore', 'pipe', 'pipe'] });
+  leaving.stdout.destroy();
+  leaving.stderr.destroy();
+  expect(await new Promise((resolve) => leaving.once('close', resolve))).toBe(0);
+  expect(existsSync(keyFile)).toBe(true);
+});
 
 describe('a key', () => {
   test('is made under its configured name, rotated, listed with where it is wrapped, and comes back on a host that lost it', async () => {

@@ -132,6 +132,14 @@ test('a failure of anything says what to do about it', () => {
   }
 });
 
+test('what a person typed steers no terminal', () => {
+  const text = renderReport({
+    ...made('backup', failedBy(new PgproofError('no-space', 'full'))),
+    reason: 'moved\u001b[31m, \u202egnihton',
+  });
+  expect(text).toContain('moved\\u{1b}[31m, \\u{202e}gnihton');
+});
+
 test('a restore ends with the two things that are left to a person', () => {
   const result = {
     planId: '20261120T140501Z-plan-3fa94c1e',

@@ -59,6 +59,11 @@ describe('systemd-analyze verify', () => {
     expect(unitText(unit.options)).toContain(`--config "/etc/pg \\"proof\\"/100%%/$$HOME/pgproof.yaml" --host db-7`);
   });
 
+  test('takes no path with a line break in it: the rest would be another setting', () => {
+    const options = { ...optionsOf('worker', '/opt/pgproof/0.1.0'), configFile: '/etc/x\nExecStartPre=+touch.yaml' };
+    expect(() => unitText(options)).toThrow('holds a control character');
+  });
+
   test('would say it: a program that is not there, and a word it does not know', () => {
     const gone = written('worker');
     chmodSync(join(gone.options.root, 'pgproof'), 0o644);

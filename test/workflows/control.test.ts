@@ -1,10 +1,11 @@
+import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { followRun } from '../../client/follow.ts';
 import { connectTemporal, startOperation, type Temporal } from '../../client/temporal.ts';
 import { configSchema } from '../../core/config.ts';
 import { timeouts } from '../../core/timeouts.ts';
 import { runControl } from '../../workers/control.ts';
-import { bundleCache, shortTimeouts, silent, startTemporal, type TestTemporal } from '../support/temporal.ts';
+import { bundleCache, shortTimeouts, startTemporal, type TestTemporal } from '../support/temporal.ts';
 
 /** The control worker alone: what is said when things are asked wrongly, or nobody is there to do them. */
 
@@ -18,6 +19,7 @@ let server: TestTemporal;
 let temporal: Temporal;
 const stop = new AbortController();
 let control: Promise<void>;
+const logged: string[] = [];
 
 beforeAll(async () => {
   server = await startTemporal();
@@ -26,7 +28,7 @@ beforeAll(async () => {
   const options = {
     config,
     temporal: server.settings,
-    log: silent,
+    log: pino({ level: 'error' }, { write: (line) => void logged.push(line) }),
     signal: stop.signal,
     timeouts: impatient,
     cache: bundleCache(),
@@ -57,6 +59,14 @@ describe('a workflow', () => {
     const { outcome } = await outcomeOf('main', { cluster: 'shop' });
     expect(outcome).toMatchObject({ code: 'worker-absent', facts: { host: 'db-7', queue: 'pgproof-main-db-7' } });
     expect((outcome as { hint: string }).hint).toContain('--offline');
+  });
+
+  test('that fails is an error in the log of the control worker, with its code: a schedule may fail every night', async () => {
+    await outcomeOf('main', { cluster: 'shopp' });
+    const errors = logged.map((line) => JSON.parse(line)).filter(({ level }) => level === 50);
+    expect(errors).toContainEqual(
+      expect.objectContaining({ code: 'cluster-unknown', msg: expect.stringContaining('backup of shopp failed') }),
+    );
   });
 
   test('refuses a cluster that no config defines, and names those it does', async () => {
