@@ -12,6 +12,7 @@ import { listEras } from '../repository/eras.ts';
 import { listHolds } from '../repository/holds.ts';
 import type { BackupRecord, EraRecord } from '../repository/record.ts';
 import { listHistoryTags, listWal, readHistory } from '../repository/wal.ts';
+import { awaitedFacts, type Others } from './awaited.ts';
 import { placeDamaged } from './damaged.ts';
 
 /** What the cluster's `repository` tells, and the records that were read for it. */
@@ -19,13 +20,13 @@ export type Gathered = { facts: RepositoryFacts; records: BackupRecord[]; eras: 
 
 /**
  * Reads all that retention is planned from.
- * @param known what was read before: proofs, and holds of before them. A drill that ends while an expire runs is held throughout, and its
+ * @param known what was read before: proofs, holds of before them, and what other repositories have. A drill that ends while an expire runs is held throughout, and its
  * report counts in the next one.
  * @throws {PgproofError} what the store says; what cannot be read of holds: then nothing is deleted.
  */
 export async function gatherFacts(
   cluster: ProtectedCluster,
-  { proofs, held }: { proofs: readonly ProofFacts[]; held: readonly Hold[] },
+  { proofs, held, others }: { proofs: readonly ProofFacts[]; held: readonly Hold[]; others: Others },
   signal: AbortSignal,
 ): Promise<Gathered> {
   const { repository, keys, name } = cluster;
@@ -41,6 +42,7 @@ export async function gatherFacts(
     backups: records.map(backupFacts),
     damaged: await damagedFacts(cluster, entries, signal),
     leaving: await leavingFacts(cluster, eras, signal),
+    awaited: await awaitedFacts(cluster, eraFacts, others, signal),
     proofs,
     holds: [...holds, ...held.filter(({ id }) => !holds.some((hold) => hold.id === id))],
   };

@@ -5,6 +5,7 @@ import type { Run } from '../core/run.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { listHolds, removeEndedHolds } from '../repository/holds.ts';
 import { assertOwner } from '../repository/owner.ts';
+import { readOthers } from './awaited.ts';
 import { deleteBackups, finishDeletions } from './backups.ts';
 import { gatherFacts } from './facts.ts';
 import { asPlanned, planBackups } from './plan.ts';
@@ -53,14 +54,14 @@ async function carryOut(
   progress({ phase: `plan ${repository.name}` });
   if (!dryRun) await assertOwner(repository, cluster, { signal });
   const held = await listHolds(repository, name, { signal });
-  const known = { held, proofs: await readProofs(cluster, signal) };
+  const known = { held, proofs: await readProofs(cluster, signal), others: await readOthers(cluster, signal) };
   const found = await gatherFacts(cluster, known, signal);
   const finished = dryRun ? [] : await finishDeletions(cluster, found, run);
   const before = finished.length === 0 ? found : await gatherFacts(cluster, known, signal);
   const plan = planBackups(cluster, before, timezone);
   const planned = asPlanned(repository.name, before, plan);
-  if (dryRun) return planned;
-  const told = { ...planned, notes: [...finished, ...planned.notes] };
+  const told = { ...planned, notes: [...finished, ...planned.notes, ...known.others.notes] };
+  if (dryRun) return told;
   if (plan.refusals.length > 0 && !confirmed) return { ...told, outcome: 'refused' };
 
   // Reading may have taken long, and `owner take` asks nobody to stop.

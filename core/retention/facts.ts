@@ -5,8 +5,8 @@ import type { TimelineId } from '../segment.ts';
 import type { HistoryEntry } from '../timeline.ts';
 
 /*
- * What retention is planned from: one cluster in one repository, as that repository alone tells it. Whatever could not be read
- * stands here as such: it deletes nothing.
+ * What retention is planned from: one cluster in one repository, as that repository tells it; of the others only what it lacks.
+ * Whatever could not be read stands here as such: it deletes nothing.
  */
 
 /** The rules of one repository. */
@@ -56,6 +56,8 @@ export type RepositoryFacts = {
   damaged: readonly DamagedFacts[];
   /** Backups whose deletion goes on: their WAL goes behind them. */
   leaving: readonly (BackupPlace & { id: string; era: string })[];
+  /** Backups that other repositories have, and a copy may still bring here: their WAL waits for them. */
+  awaited: readonly (BackupPlace & { id: string; era: string })[];
   proofs: readonly ProofFacts[];
   /** Those that were not released. */
   holds: readonly Hold[];

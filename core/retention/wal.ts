@@ -74,7 +74,7 @@ function doubtOf({ damaged, backups, holds }: RepositoryFacts, { era, doubt, ...
 }
 
 function needsOf(
-  { backups, damaged, leaving, holds }: RepositoryFacts,
+  { backups, damaged, leaving, awaited, holds }: RepositoryFacts,
   era: string,
   proven: RetentionPlan['proven'],
 ): Need[] {
@@ -83,6 +83,7 @@ function needsOf(
   const places = [
     ...own,
     ...going,
+    ...awaited.filter((backup) => backup.era === era),
     ...damaged.flatMap((backup) => (backup.era === era && backup.place !== null ? [backup.place] : [])),
   ];
   const toConsistency = places.map(

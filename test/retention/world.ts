@@ -154,6 +154,7 @@ export class World {
       backups: this.backups,
       damaged: this.damaged,
       leaving: [],
+      awaited: [],
       proofs: this.proofs,
       holds: this.holds,
     };
