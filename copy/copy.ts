@@ -11,6 +11,7 @@ import { holdingArriving } from './arriving.ts';
 import { copyBackups } from './backups.ts';
 import type { Copying, Pair } from './copying.ts';
 import { copyEras } from './eras.ts';
+import { noteExpired } from './expired.ts';
 import { holdingMissing } from './hold.ts';
 import { measureLag } from './lag.ts';
 import { copyNewest } from './newest.ts';
@@ -100,6 +101,7 @@ async function copyAll(
   for (const era of eras.toReversed()) await copyBackups({ ...copying, newWal }, era, newest?.others ?? entries);
   // A backup may have taken hours; whoever loses the source next wants the WAL of these hours.
   if (tally.backups.length > 0 && current !== undefined) await copyArchive({ ...copying, again: true }, current);
+  await noteExpired(copying, eras);
   return measureLag(copying, eras, entries);
 }
 

@@ -24,6 +24,7 @@ import {
   wrapperRecord,
 } from '../repository/record.ts';
 import type { Census, EraCensus } from './census.ts';
+import type { ExpiredElsewhere } from './expired-elsewhere.ts';
 import type { Findings, Subject } from './findings.ts';
 import { inParallel, type Looking } from './looking.ts';
 
@@ -35,6 +36,7 @@ export type KnownEra = {
   histories: Map<TimelineId, readonly HistoryEntry[]>;
   /** WAL that was deleted because nothing needed it any more. */
   cuts: CutRecord[];
+  expiredElsewhere: ExpiredElsewhere;
   /** Records of committed backups that are what they should be. */
   records: BackupRecord[];
   /** Why a record could not be read: it names a key set that is not at hand, which may have sealed WAL, too. */
@@ -57,7 +59,7 @@ export async function readDocuments(
     const histories = await readHistories(cluster, name, era, record, looking, findings);
     const { records, lacksKey } = await readRecords(cluster, name, era, looking, findings);
     const cuts = await readCuts(cluster, name, looking, findings);
-    eras.push({ name, census: era, record, histories, cuts, records, lacksKey });
+    eras.push({ name, census: era, record, histories, cuts, expiredElsewhere: new Map(), records, lacksKey });
   }
   return eras;
 }

@@ -7,6 +7,7 @@ import { parseWalKey, walPrefix } from '../repository/layout.ts';
 import { type EraFacts, firstPositions, type PlacedBackup } from './affects.ts';
 import type { WalObject } from './census.ts';
 import { type KnownEra, timelinesOf } from './documents.ts';
+import { findExpiredElsewhere } from './expired-elsewhere.ts';
 import type { Findings } from './findings.ts';
 import type { Looking } from './looking.ts';
 import { type Gap, gapsOn, leafPaths, type SegmentFault } from './path.ts';
@@ -35,7 +36,9 @@ export async function checkReplay(
       noteFindings(cluster, era, facts, findings);
       return facts;
     }
-    if (looks > 1) await sleep(looking.pauseMs, undefined, { signal: looking.signal });
+    if (looks === 1)
+      era.expiredElsewhere = await findExpiredElsewhere(cluster, era, missing, segmentBytes, looking.signal);
+    else await sleep(looking.pauseMs, undefined, { signal: looking.signal });
     await lookAgain(cluster, era, missing, looking);
   }
 }
@@ -43,7 +46,7 @@ export async function checkReplay(
 /** What of an era is known about its WAL with the findings as they are. */
 export function factsOf(
   { name: cluster }: ProtectedCluster,
-  { name, census, histories, cuts, record }: KnownEra,
+  { name, census, histories, cuts, expiredElsewhere, record }: KnownEra,
   segmentBytes: number,
   backups: readonly PlacedBackup[],
   findings: Findings,
@@ -52,7 +55,7 @@ export function factsOf(
   const faultOf = (segment: SegmentName): SegmentFault | null => {
     const objects = census.wal.get(segment);
     if (objects === undefined || objects.length === 0)
-      return isCut(segment, cuts, segmentBytes) ? 'expired' : 'missing';
+      return isCut(segment, cuts, segmentBytes) || expiredElsewhere.has(segment) ? 'expired' : 'missing';
     if (new Set(objects.map(({ tag }) => tag)).size > 1) return 'conflict';
     const isWhole = objects.some((object) => !damaged.has(walObjectKey(cluster, name, segment, object)));
     return isWhole ? null : 'damaged';

@@ -10,6 +10,7 @@ import { lively, watchedCluster } from './alive.ts';
 import { takeCensus } from './census.ts';
 import { type KnownEra, readDocuments } from './documents.ts';
 import type { EarlierVerify } from './earlier.ts';
+import { expiredNotes } from './expired-elsewhere.ts';
 import { type Damage, Findings, reportedFindings } from './findings.ts';
 import { noteForeign } from './foreign.ts';
 import { holdingBackup } from './hold.ts';
@@ -148,7 +149,9 @@ async function lookThrough(
     // Names alone tell of gaps: also when the store went away while bytes were read.
     for (const era of state.eras) {
       const facts = await checkReplay(cluster, era, state.told, findings, looking);
-      if (facts !== null) state.facts.set(era.name, facts);
+      if (facts === null) continue;
+      state.facts.set(era.name, facts);
+      state.notes.push(...expiredNotes(era, facts.segmentBytes, name));
     }
     await findTakenAway(cluster, state.eras, findings);
   }

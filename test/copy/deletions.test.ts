@@ -1,10 +1,23 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { segmentName } from '../../core/segment.ts';
 import { reapLeftovers } from '../../repository/commit.ts';
-import { backupKey, tombstoneKey } from '../../repository/layout.ts';
+import { backupKey, cutKey, tombstoneKey } from '../../repository/layout.ts';
+import { putSegment } from '../../repository/wal.ts';
 import { faulty } from '../../storage/fault.ts';
 import type { ObjectStore } from '../../storage/store.ts';
 import { bytesOf, cluster, era } from '../repository/support.ts';
-import { backups, contentOf, copy, interleaved, listed, openTwo, type Two, through } from './support.ts';
+import {
+  backups,
+  contentOf,
+  copy,
+  interleaved,
+  listed,
+  newPlace,
+  openTwo,
+  segmentBytes,
+  type Two,
+  through,
+} from './support.ts';
 
 let two: Two;
 beforeEach(async () => {
@@ -24,6 +37,28 @@ describe('deletions', () => {
     expect(result).toMatchObject({ outcome: 'complete', backups: [], lag: { backups: 0 } });
     expect(result.notes).toEqual([`Backup ${backups[1]} was deleted in far and is not copied there again.`]);
     expect(Object.keys(await contentOf(two.to)).some((key) => key.includes('/base/'))).toBe(false);
+  });
+
+  test('WAL that expired in the source before it was copied is told, because points in that stretch are lost to the copy', async () => {
+    expect((await copy(two)).notes).toEqual([]);
+    const later = (number: number) => segmentName(2, BigInt(number), segmentBytes);
+    for (let number = 8; number <= 12; number += 1)
+      await putSegment(two.from, two.keys, cluster, era, later(number), bytesOf(`${number}`));
+    const cut = { formatVersion: 1, id: '20261120T150000Z-expire-00000001', cutAt: '2026-11-20T15:00:00.000Z' };
+    const ranges = [1, 2].map((timeline) => ({ timeline, from: '0/0', to: '0/B00000' }));
+    await two.from.store.create(
+      cutKey(cluster, era, cut.id),
+      bytesOf(JSON.stringify({ ...cut, reason: 'expired', ranges })),
+    );
+    for await (const { key } of two.from.store.list(`${cluster}/${era}/wal/`))
+      if (key.slice(key.lastIndexOf('/') + 17) < '0000000B') await two.from.store.remove(key);
+    const told = await copy(two);
+    expect(told).toMatchObject({ outcome: 'complete' });
+    expect(told.notes).toEqual([
+      `WAL ${later(8)} to ${later(10)} (3 segments) expired in near before it was copied to far: points in that stretch cannot be restored from far.`,
+    ]);
+    const fresh = await copy({ ...two, to: await newPlace('fresh') });
+    expect(fresh.notes).toEqual([]); // it never had what lies before
   });
 
   test.each([

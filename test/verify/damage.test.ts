@@ -2,12 +2,21 @@ import { randomBytes } from 'node:crypto';
 import { zstdCompressSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Lsn } from '../../core/lsn.ts';
-import { type SegmentName, segmentNameAt, segmentStart, segmentsBetween } from '../../core/segment.ts';
-import { backupKey, eraKey } from '../../repository/layout.ts';
+import { type SegmentName, segmentEnd, segmentNameAt, segmentStart, segmentsBetween } from '../../core/segment.ts';
+import { backupKey, cutKey, eraKey } from '../../repository/layout.ts';
 import { putSegment } from '../../repository/wal.ts';
 import { faulty } from '../../storage/fault.ts';
 import { alternate } from '../support/postgres.ts';
-import { type Copy, copyOf, look, openVerifyStage, segmentsOf, type VerifyStage, walKeyOf } from './support.ts';
+import {
+  type Copy,
+  copyOf,
+  look,
+  offsiteOf,
+  openVerifyStage,
+  segmentsOf,
+  type VerifyStage,
+  walKeyOf,
+} from './support.ts';
 
 const [major] = alternate(0) as [string];
 const segmentBytes = 1 << 20;
@@ -110,6 +119,41 @@ test('missing segments that follow each other are one finding, from the first to
       through: expect.stringContaining(gone[1]),
     },
   ]);
+});
+
+test('a segment that expired in another repository before it was copied is a note; what was lost is damage as before', async () => {
+  const offsite = await offsiteOf(stage);
+  const copy = await copyOf(stage, [offsite.cluster.repository]);
+  const segment = segmentBetween();
+  const from = segmentStart(segment, segmentBytes);
+  const expire = (to: Lsn) => {
+    const cut = { formatVersion: 1, id: '20261120T150000Z-expire-00000001', cutAt: '2026-11-20T15:00:00.000Z' };
+    const ranges = [{ timeline: 1, from: '0/0', to }];
+    offsite.write(cutKey('shop', stage.second.era, cut.id), JSON.stringify({ ...cut, reason: 'expired', ranges }));
+  };
+  copy.remove(walKeyOf(copy, segment));
+  expect(await look(copy)).toMatchObject({ verdict: 'failed', findings: [{ kind: 'missing' }] });
+  expire(segmentEnd(segment, segmentBytes));
+  expect(await look(copy)).toMatchObject({ verdict: 'failed', findings: [{ kind: 'missing' }] }); // a copy is still there
+  offsite.remove(walKeyOf(offsite, segment));
+  const found = await look(copy);
+  expect(found).toMatchObject({ verdict: 'passed', findings: [] });
+  expect(found.notes).toEqual([
+    `WAL segment ${segment} expired in offsite before it was copied to local: points in that stretch cannot be restored from local.`,
+  ]);
+  expire(from);
+  expect(await look(copy)).toMatchObject({ verdict: 'failed', findings: [{ kind: 'missing' }], notes: [] });
+});
+
+test('what a backup here needs was here, whatever expired elsewhere', async () => {
+  const offsite = await offsiteOf(stage);
+  const copy = await copyOf(stage, [offsite.cluster.repository]);
+  const segment = segmentNameAt(stage.second.startLsn as Lsn, 1, segmentBytes);
+  const cut = { formatVersion: 1, id: '20261120T150000Z-expire-00000001', cutAt: '2026-11-20T15:00:00.000Z' };
+  const ranges = [{ timeline: 1, from: '0/0', to: segmentEnd(segment, segmentBytes) }];
+  offsite.write(cutKey('shop', stage.second.era, cut.id), JSON.stringify({ ...cut, reason: 'expired', ranges }));
+  for (const one of [copy, offsite]) one.remove(walKeyOf(one, segment));
+  expect(await look(copy)).toMatchObject({ verdict: 'failed', findings: [{ kind: 'missing' }], notes: [] });
 });
 
 test('a missing segment between start and stop of a backup makes that backup unrestorable', async () => {
