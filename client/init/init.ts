@@ -1,12 +1,13 @@
 import { dirname, join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
+import * as z from 'zod';
 import { propose } from '../../check/propose.ts';
-import { hasCode } from '../../core/errors.ts';
+import { asPgproofError, hasCode, PgproofError } from '../../core/errors.ts';
 import { chooseStrategy, type Needs, type Strategy } from '../../core/strategy.ts';
 import { openCluster } from '../../host/cluster.ts';
 import { parseConfig } from '../../host/config.ts';
 import { openHost } from '../../host/host.ts';
-import { type SqlClient, withClient } from '../../postgres/client.ts';
+import { query, type SqlClient, withClient } from '../../postgres/client.ts';
 import { type ProtectedCluster, repositoriesToWrite } from '../../postgres/cluster.ts';
 import { inspectSession, type ServerFacts } from '../../postgres/server.ts';
 import { databaseBytes } from '../../postgres/size.ts';
@@ -19,9 +20,11 @@ import { type Answer, type Session, verb } from '../session.ts';
 import { configText, writeConfigOnce } from './config.ts';
 import { completeNeeds, objectiveFlag, sizeFlag } from './needs.ts';
 import { type InitOptions, readOptions } from './options.ts';
+import { withOwnRole } from './own-role.ts';
 import type { InitPlan, Setup } from './plan.ts';
 import { writeSecretsOnce } from './secrets.ts';
-import { renderSetup } from './text.ts';
+import { leftOf, readStanding } from './standing.ts';
+import { renderOldSettings, renderSetup } from './text.ts';
 
 export const initVerb = (): Command =>
   new Command('init')
@@ -62,17 +65,24 @@ export const initVerb = (): Command =>
 
 /** Asks the server first: a server that cannot be reached leaves nothing behind. Running it twice changes nothing. */
 async function init(session: Session, name: string): Promise<Answer> {
-  const plan = await readOptions(session.options as InitOptions, name);
-  const { facts, bytes } = await lookAtServer(plan, session.signal);
+  const { signal } = session;
+  const asked = await readOptions(session.options as InitOptions, name);
+  const { facts, bytes, superusers } = await lookAtServer(asked, signal);
+  const plan = superusers.includes(asked.look.user) ? withOwnRole(asked) : asked;
   const strategy = plan.isKnown ? null : chooseStrategy(await needsOf(plan, bytes, session));
   if (strategy !== null) await writeAll(plan, strategy);
-  const cluster = await openWithKeyAndRepository(plan, session.signal);
-  const era = await declaredEra(cluster, facts);
+  // Before anything talks to a store: what became of the old settings must not depend on one that is away.
+  if (plan.old !== null && !session.json) session.say(`${renderOldSettings(plan.old.settings)}\n`);
+  const { cluster, keyFile, era } = await openAndDeclare(plan, facts, signal).catch((error: unknown) => {
+    throw strategy === null ? error : halfDone(error, plan);
+  });
+  const standing = await readStanding(cluster, signal);
+  const isSuperuser = superusers.includes(cluster.config.connection.user);
   const { repository, repositories } = cluster;
   const setup: Setup = {
     cluster: name,
     configFile: plan.configFile,
-    keyFile: plan.keyFile,
+    keyFile,
     repository: repository.location,
     repositories: repositories.map(({ location }) => location),
     era,
@@ -80,7 +90,10 @@ async function init(session: Session, name: string): Promise<Answer> {
     strategy: strategy === null ? null : { name: strategy.name, why: strategy.why, notes: strategy.notes },
     secretFiles: plan.secrets.map((secret) => join(dirname(plan.configFile), secret.name)),
     oldSettings: plan.old?.settings ?? [],
-    ...propose(cluster, facts),
+    isStandby: facts.inRecovery,
+    isRunning: standing.ships,
+    hasHeartbeat: standing.hasHeartbeat,
+    ...leftOf(propose(cluster, facts), standing, { isSuperuser, isStandby: facts.inRecovery }),
   };
   return { json: setup, text: renderSetup(setup) };
 }
@@ -89,14 +102,23 @@ async function init(session: Session, name: string): Promise<Answer> {
 async function lookAtServer(
   { look, password, isKnown, needs }: InitPlan,
   signal: AbortSignal,
-): Promise<{ facts: ServerFacts; bytes: number }> {
+): Promise<{ facts: ServerFacts; bytes: number; superusers: string[] }> {
+  const before = process.env.PGPASSWORD;
   // Where every connection of this process looks for one; the file that will hold it comes after the server has answered.
   if (password !== null) process.env.PGPASSWORD = password;
   const ask = async (client: SqlClient) => ({
     facts: await inspectSession(client),
     bytes: isKnown ? 0 : (needs.bytes ?? (await databaseBytes(client))),
+    superusers: (
+      await query(client, 'SELECT rolname AS name FROM pg_roles WHERE rolsuper', [], z.object({ name: z.string() }))
+    ).map((row) => row.name),
   });
-  return withClient(look, ask, { signal, applicationName: 'pgproof init' });
+  try {
+    return await withClient(look, ask, { signal, applicationName: 'pgproof init' });
+  } finally {
+    if (before === undefined) delete process.env.PGPASSWORD;
+    else process.env.PGPASSWORD = before;
+  }
 }
 
 async function needsOf(plan: InitPlan, bytes: number, { json, signal }: Session): Promise<Needs> {
@@ -114,8 +136,10 @@ async function writeAll(plan: InitPlan, strategy: Strategy): Promise<void> {
   await writeConfigOnce(plan.configFile, text, plan.cluster);
 }
 
+type Opened = { cluster: ProtectedCluster; keyFile: string | null; era: string };
+
 /** From here on the file rules, also where it was there before and says something else than the options. */
-async function openWithKeyAndRepository(plan: InitPlan, signal: AbortSignal): Promise<ProtectedCluster> {
+async function openAndDeclare(plan: InitPlan, facts: ServerFacts, signal: AbortSignal): Promise<Opened> {
   const host = await openHost({ configFile: plan.configFile, host: plan.host, env: process.env, log: createLogger() });
   const config = host.config.clusters[plan.cluster];
   for (const key of [config?.key, config?.walKey]) {
@@ -123,7 +147,23 @@ async function openWithKeyAndRepository(plan: InitPlan, signal: AbortSignal): Pr
   }
   for (const name of config?.repositories ?? [])
     await initRepository(name, host.config.repositories[name]!, { signal });
-  return openCluster(host, plan.cluster, { signal });
+  const cluster = await openCluster(host, plan.cluster, { signal });
+  const keyFile = config?.key === undefined ? null : (host.config.keys[config.key]?.file as string);
+  return { cluster, keyFile, era: await declaredEra(cluster, facts) };
+}
+
+/** The configuration and its files are there, and the rest is not: the same verb goes on. */
+function halfDone(thrown: unknown, { cluster, configFile, look, connection, password }: InitPlan): PgproofError {
+  const { code, message, facts, hint } = asPgproofError(thrown);
+  const isKept = connection.password !== undefined;
+  const user = isKept || look.user === 'postgres' ? '' : ` --user ${look.user}`;
+  const secret = isKept || password === null ? '' : ' (PGPASSWORD is not kept: set it)';
+  const next = `'${configFile}' is written. Once this is mended, go on with: pgproof init ${cluster} --config ${configFile}${user}${secret}`;
+  return new PgproofError(code, message, {
+    facts,
+    hint: hint === null ? next : `${hint}\n${next}`,
+    cause: thrown,
+  });
 }
 
 async function ensureKeyFile(path: string, cipher: KeyCipher): Promise<void> {

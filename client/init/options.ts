@@ -46,7 +46,7 @@ export async function readOptions(options: InitOptions, name: string): Promise<I
     host: parseName('host', options.host ?? ownHostName()),
     configFile,
     isKnown: known !== undefined,
-    look: { ...where, user: options.user ?? old?.user ?? 'postgres' },
+    look: lookOf(options, where, old, known),
     password: old?.password ?? null,
     connection: { ...where, user: options.role ?? old?.user ?? 'pgproof', ...password },
     repositories: options.repository === undefined && old !== null ? old.repositories : [repositorySection(options)],
@@ -85,6 +85,18 @@ async function oldScripts(
     folder: dirname(configFile),
     flags: new Set(flags.map(([name]) => name)),
   });
+}
+
+/** As somebody who surely gets in: before the role is made a configuration that is there may name one that nobody has yet. */
+function lookOf(
+  { user }: InitOptions,
+  where: Omit<ConnectionConfig, 'user'>,
+  old: OldScripts | null,
+  known: ConnectionConfig | undefined,
+): ConnectionConfig {
+  if (user === undefined && known?.password !== undefined)
+    return { ...where, user: known.user, password: known.password };
+  return { ...where, user: user ?? old?.user ?? 'postgres' };
 }
 
 type Where = Pick<ConnectionConfig, 'socket' | 'host'>;

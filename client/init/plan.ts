@@ -45,4 +45,8 @@ export type Setup = {
   strategy: Pick<Strategy, 'name' | 'why' | 'notes'> | null;
   secretFiles: string[];
   oldSettings: Setting[];
-} & Proposal;
+  isStandby: boolean;
+  /** A worker of this host ships the cluster's WAL already. */
+  isRunning: boolean;
+  hasHeartbeat: boolean;
+} & Proposal; // what of it the server does not have yet

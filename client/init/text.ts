@@ -1,5 +1,15 @@
 import { table } from '../text.ts';
 import type { Setup } from './plan.ts';
+import type { Setting } from './settings.ts';
+
+/** All of them: what has no effect any more must not look as if it had. */
+export function renderOldSettings(settings: readonly Setting[]): string {
+  const marks = { configuration: 'taken over', file: 'taken over', comment: 'NOT TAKEN' } as const;
+  return table(
+    ['OLD SETTING', '', 'NOW'],
+    settings.map(({ name, became, text }) => [name, marks[became], text]),
+  );
+}
 
 /** What init has done, and the numbered steps that are left to a person. */
 export function renderSetup(setup: Setup): string {
@@ -8,9 +18,8 @@ export function renderSetup(setup: Setup): string {
     ...lines('Into pg_hba.conf, above lines that would refuse the role; then: SELECT pg_reload_conf();', setup.hba),
     ...lines('Into pg_ident.conf:', setup.ident),
     ...settings(setup),
-    `Start everything:\n     pgproof up --config ${setup.configFile}`,
-    `In another terminal:\n     pgproof heartbeat install ${setup.cluster} && pgproof check ${setup.cluster}\n     pgproof backup ${setup.cluster} && pgproof drill ${setup.cluster}`,
-    'Then let it run by itself:\n     pgproof schedules apply',
+    ...start(setup),
+    ...proof(setup),
   ];
   return [
     `PostgreSQL ${setup.server}, era ${setup.era}`,
@@ -20,7 +29,6 @@ export function renderSetup(setup: Setup): string {
       ? 'key            none: NOT ENCRYPTED, NOT AUTHENTICATED'
       : `key            ${setup.keyFile}  (copy it to a place that is not this machine: without it no backup can be read)`,
     ...(setup.strategy === null ? [] : [`strategy       ${setup.strategy.why}`, ...setup.strategy.notes.map(note)]),
-    ...oldSettings(setup),
     '',
     'Nothing was changed in the server. What is left to do:',
     '',
@@ -32,21 +40,26 @@ export function renderSetup(setup: Setup): string {
 
 const note = (sentence: string): string => `               ${sentence}`;
 
-/** All of them: what has no effect any more must not look as if it had. */
-function oldSettings({ oldSettings: settings }: Setup): string[] {
-  if (settings.length === 0) return [];
-  const marks = { configuration: 'taken over', file: 'taken over', comment: 'NOT TAKEN' } as const;
-  return [
-    '',
-    table(
-      ['OLD SETTING', '', 'NOW'],
-      settings.map(({ name, became, text }) => [name, marks[became], text]),
-    ),
-  ];
+function sql({ roleSql, database }: Setup): string[] {
+  if (roleSql === '') return [];
+  return [`As a superuser in database '${database}':\n${indent(roleSql)}`];
 }
 
-function sql({ roleSql, database }: Setup): string[] {
-  return [`As a superuser in database '${database}':\n${indent(roleSql)}`];
+function start({ isRunning, isStandby, configFile }: Setup): string[] {
+  if (isRunning) return [];
+  if (isStandby) return [`Start the worker of this standby:\n     pgproof worker --config ${configFile}`];
+  return [`Start everything:\n     pgproof up --config ${configFile}`];
+}
+
+/** A standby gets the heartbeat's table from its primary, where backups and drills are asked for, too. */
+function proof({ cluster, isRunning, isStandby, hasHeartbeat }: Setup): string[] {
+  const where = isRunning ? 'Look, back up, prove:' : 'In another terminal:';
+  if (isStandby) return [`In another terminal:\n     pgproof check ${cluster}`];
+  const heartbeat = hasHeartbeat ? '' : `pgproof heartbeat install ${cluster} && `;
+  return [
+    `${where}\n     ${heartbeat}pgproof check ${cluster}\n     pgproof backup ${cluster} && pgproof drill ${cluster}`,
+    'Then let it run by itself:\n     pgproof schedules apply',
+  ];
 }
 
 function settings({ settings, settingsSql, restart }: Setup): string[] {

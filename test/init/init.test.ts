@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -13,9 +13,10 @@ let server: Cluster;
 
 beforeAll(async () => {
   server = await startCluster({ major: alternate(0)[0] as string });
-  await server.sql(`CREATE ROLE scripts SUPERUSER LOGIN PASSWORD '${secret}'`);
+  await server.sql(`CREATE ROLE scripts LOGIN PASSWORD '${secret}'`);
+  await server.sql(`CREATE ROLE chief SUPERUSER LOGIN PASSWORD '${secret}'`);
   const hba = join(server.dataDir, 'pg_hba.conf');
-  writeFileSync(hba, `local all scripts scram-sha-256\n${readFileSync(hba, 'utf8')}`);
+  writeFileSync(hba, `local all scripts,chief scram-sha-256\n${readFileSync(hba, 'utf8')}`);
   await server.sql('SELECT pg_reload_conf()');
 });
 afterAll(() => server?.dispose());
@@ -81,6 +82,9 @@ test('--from-env takes over the settings of the old scripts, with its secrets in
     expect.objectContaining({ name: 'server', status: 'ok' }),
   );
 
+  // It logs in already: a line for that above the others could take away what it has.
+  expect((json as Setup).hba).toEqual(['local replication scripts scram-sha-256']);
+
   const twice = await init(folder, '--from-env', env);
   expect(twice).toMatchObject({ code: 2, json: { error: { code: 'config-exists' } } });
   expect((await init(folder)).code).toBe(0);
@@ -102,4 +106,64 @@ test('a server that does not answer and another secret under the name leave noth
   expect(refused).toMatchObject({ code: 2, json: { error: { code: 'config-exists' } } });
   expect((refused.json as Failed).error.message).toContain('shop.password');
   expect(existsSync(join(folder, 'pgproof.yaml'))).toBe(false);
+});
+
+test('a superuser of the old scripts is left as it is: pgproof gets a role of its own, and nothing keeps the password', async () => {
+  const folder = tempDir();
+  const env = join(folder, 'old.env');
+  writeFileSync(env, `PG_HOST=${server.socketDir}\nPG_USER=chief\nPGPASSWORD="${secret}"\n`);
+  const { code, json } = await init(folder, '--from-env', env);
+  expect(code).toBe(0);
+  const { role, roleSql, hba, ident, oldSettings } = json as Setup;
+  expect(role).toBe('pgproof');
+  expect([roleSql, ...hba, ...ident].join('\n')).not.toContain('chief');
+  expect(hba).toHaveLength(2);
+  expect(oldSettings).toContainEqual({
+    name: 'PG_USER',
+    value: 'chief',
+    became: 'comment',
+    text: expect.stringContaining('is a superuser, and stays as it is'),
+  });
+  expect(existsSync(join(folder, 'shop.password'))).toBe(false);
+  const config = readFileSync(join(folder, 'pgproof.yaml'), 'utf8');
+  expect(config).toContain('user: pgproof');
+  expect(config).not.toContain('password:');
+});
+
+test('init run again lists what the server does not have yet, prints the key that the configuration names, and never touches a superuser', async () => {
+  const folder = tempDir();
+  const file = join(folder, 'pgproof.yaml');
+  const first = (await init(folder, ...here())).json as Setup;
+  const renamed = join(folder, 'elsewhere.key');
+  renameSync(join(folder, 'shop.key'), renamed);
+  const text = readFileSync(file, 'utf8').replace(join(folder, 'shop.key'), renamed);
+  writeFileSync(file, text);
+  await server.sql(first.roleSql);
+  const again = (await init(folder)).json as Setup;
+  expect(again).toMatchObject({ keyFile: renamed, roleSql: '', hba: [], ident: [], hasHeartbeat: false });
+  expect((await pgproof(['heartbeat', 'install', 'shop', '--host', 'db-7'], { cwd: folder })).code).toBe(0);
+  expect((await init(folder)).json).toMatchObject({ hasHeartbeat: true, isRunning: false });
+  await server.sql('DROP SCHEMA pgproof CASCADE');
+  expect((await init(folder)).json).toMatchObject({ roleSql: first.roleSql, hba: [] });
+
+  writeFileSync(file, text.replace('user: pgproof', 'user: chief')); // who is refused without its password
+  expect((await init(folder)).json).toMatchObject({ role: 'chief', roleSql: '', hba: [], ident: [] });
+  await server.sql('DROP OWNED BY pgproof; DROP ROLE pgproof');
+});
+
+test('what became of the old settings is shown before a repository is asked, and init goes on once that is mended', async () => {
+  const folder = tempDir();
+  const env = join(folder, 'old.env');
+  const lines = [`PG_HOST=${server.socketDir}`, 'PG_USER=scripts', `PGPASSWORD="${secret}"`, 'RETENTION_DAYS=3'];
+  writeFileSync(env, [...lines, `BACKUP_BASE_DIR=${join(folder, 'backups')}`, ''].join('\n'));
+  writeFileSync(join(folder, 'backups'), 'in the way');
+  const main = join(import.meta.dirname, '../../client/main.ts');
+  const node = join(import.meta.dirname, '../../node_modules/.bin/node');
+  const options = { cwd: folder, env: { XDG_STATE_HOME: folder }, reject: false, timeout: 60_000 } as const;
+  const { exitCode, stderr } = await execa(node, [main, 'init', 'shop', '--host', 'db-7', '--from-env', env], options);
+  expect(exitCode).not.toBe(0);
+  expect(stderr).toMatch(/^OLD SETTING.*RETENTION_DAYS +taken over.*pgproof: /s);
+  expect(stderr).toContain(`go on with: pgproof init shop --config ${join(folder, 'pgproof.yaml')}`);
+  rmSync(join(folder, 'backups'));
+  expect(await init(folder)).toMatchObject({ code: 0, json: { strategy: null } });
 });
