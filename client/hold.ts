@@ -1,10 +1,11 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { durationSeconds } from '../core/duration.ts';
 import { hasCode, PgproofError } from '../core/errors.ts';
-import { type Hold, isInForce } from '../core/hold.ts';
+import { type Hold, isInForce, slowClock } from '../core/hold.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
+import { type BackupEntry, chooseBackup } from '../repository/catalogue.ts';
 import { listHolds, newHoldId, placeHold, releaseHold } from '../repository/holds.ts';
-import { findBackupIn } from '../repository/merged.ts';
+import { listBackupsIn } from '../repository/merged.ts';
 import type { Repository } from '../repository/repository.ts';
 import { type Answer, type Session, verb } from './session.ts';
 import { table } from './text.ts';
@@ -43,7 +44,9 @@ type Listed = Hold & { repository: string };
 async function add(session: Session, name: string, prefix: string): Promise<Answer> {
   const { signal, options } = session;
   const cluster = await session.cluster(name);
-  const { id, era } = await findBackupIn(cluster.repositories, cluster.keys, name, prefix, { signal });
+  const { entries } = await listBackupsIn(cluster.repositories, cluster.keys, name, { signal });
+  const { id, era } = chooseBackup(entries, name, prefix);
+  refuseSlowClock(name, entries);
   const order = {
     id: newHoldId('hand'),
     cluster: name,
@@ -70,6 +73,16 @@ async function add(session: Session, name: string, prefix: string): Promise<Answ
     ...awayLines(cluster),
   ];
   return { json: { cluster: name, backup: id, holds, without }, text: text.join('\n') };
+}
+
+function refuseSlowClock(cluster: string, entries: readonly BackupEntry[]): void {
+  const records = entries.flatMap((entry) => (entry.state === 'whole' ? [entry.record] : []));
+  const slow = slowClock(records.at(-1), new Date());
+  if (slow === null) return;
+  throw new PgproofError('clock-skew', `${slow}, so that a hold would end too early`, {
+    facts: { cluster },
+    hint: 'Set the clock of this host, or hold it from another one. If the server is the one that is wrong, set its clock and take a new backup.',
+  });
 }
 
 async function remove(session: Session, name: string, prefix: string): Promise<Answer> {

@@ -31,6 +31,21 @@ export function isInForce({ until }: Pick<Hold, 'until'>, now: Date): boolean {
   return now.getTime() <= Date.parse(until) + clockGraceMs;
 }
 
+/** A server's clock and that of the host that holds may differ by so much. */
+const slowGraceMs = 600_000;
+
+/**
+ * What is wrong with the clock of a host that is to hold; null: nothing. Whoever deletes reckons from the newest backup on, so that the
+ * holds of a host whose clock is behind it end too early, or at once.
+ * @param newest the last one in the WAL: a stamp of before that is later is a wrong one.
+ */
+export function slowClock(newest: { stoppedAt: string } | undefined, now: Date): string | null {
+  if (newest === undefined) return null;
+  const behindMs = Date.parse(newest.stoppedAt) - now.getTime();
+  if (behindMs <= slowGraceMs) return null;
+  return `the clock of this host (${now.toISOString()}) is ${Math.round(behindMs / 1000)} s behind the newest backup (${newest.stoppedAt})`;
+}
+
 /** Whether it needs this very backup; not whether it needs a child of it. */
 export function holdsBackup({ needs }: Pick<Hold, 'needs'>, era: string, id: string): boolean {
   return needs === null || needs.some((each) => each.era === era && each.backups.includes(id));

@@ -1,4 +1,5 @@
 import { hasCode, PgproofError } from '../core/errors.ts';
+import { slowClock } from '../core/hold.ts';
 import { compareLsn, type Lsn } from '../core/lsn.ts';
 import { microsOf } from '../core/micros.ts';
 import type { Run } from '../core/run.ts';
@@ -44,7 +45,7 @@ export async function selectBackups(
     if (outcome.status === 'rejected' && hasCode(outcome.reason, 'key-wrong', 'key-missing')) throw outcome.reason;
   const { entries, unasked } = await listBackupsIn(repositories, keys, name, { signal });
   const whole = entries.flatMap((entry) => (entry.state === 'whole' ? [entry.record] : []));
-  const notes = [...awayNotes(cluster, unasked), ...entries.flatMap(damageNotes)];
+  const notes = [...awayNotes(cluster, unasked), ...entries.flatMap(damageNotes), ...clockNotes(whole.at(-1))];
   const one = target.type === 'backup' ? target.value : wanted;
   const chosen = one === null ? null : chooseBackup(entries, name, one);
   if (chosen === null) refuseLackingKey(entries, target);
@@ -59,6 +60,12 @@ export async function selectBackups(
 function awayNotes({ unavailable }: ProtectedCluster, unasked: readonly Unasked[]): string[] {
   const away = [...unavailable.map(({ name, error }) => ({ repository: name, error })), ...unasked];
   return away.map(({ repository, error }) => `Repository '${repository}' was not asked: ${error.message}.`);
+}
+
+/** No reason not to restore. */
+function clockNotes(newest: BackupRecord | undefined): string[] {
+  const slow = slowClock(newest, new Date());
+  return slow === null ? [] : [`What is held for this ends too early, and \`expire\` may delete it: ${slow}.`];
 }
 
 function damageNotes(entry: MergedEntry): string[] {

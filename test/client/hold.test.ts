@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { commitBackup } from '../../repository/commit.ts';
 import { noKeys } from '../../repository/keys.ts';
-import { initRepository } from '../../repository/repository.ts';
+import { initRepository, openRepository } from '../../repository/repository.ts';
 import { idOf, putEra, putParts, recordOf } from '../repository/support.ts';
 import { keptTempDir } from '../support/temp.ts';
 import { pgproof } from './cli.ts';
@@ -26,7 +26,7 @@ beforeAll(async () => {
   );
   await putEra(local!);
   await putParts(local!, idOf(1));
-  await commitBackup(local!, noKeys, recordOf(idOf(1)));
+  await commitBackup(local!, noKeys, recordOf(idOf(1), { stoppedAt: new Date().toISOString() }));
 });
 
 afterAll(() => rmSync(dir, { recursive: true }));
@@ -82,4 +82,16 @@ test('owner show says whose the cluster is in each repository, and take makes it
       ],
     },
   });
+});
+
+test('a host whose clock is behind the newest backup places no hold: it would end too early', async () => {
+  const local = await openRepository('local', { type: 'file', path: join(dir, 'local') });
+  await putParts(local, idOf(2));
+  const stoppedAt = new Date(Date.now() + 3_600_000).toISOString();
+  await commitBackup(local, noKeys, recordOf(idOf(2), { stoppedAt }));
+  expect(await run('hold', 'add', 'shop', idOf(1), '--reason', 'an audit')).toMatchObject({
+    code: 1,
+    json: { error: { code: 'clock-skew', message: expect.stringMatching(/ is 3\d{3} s behind the newest backup/) } },
+  });
+  expect((await run('hold', 'list', 'shop')).json).toEqual({ cluster: 'shop', holds: [] });
 });
