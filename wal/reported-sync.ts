@@ -68,7 +68,8 @@ async function attempt(
 }
 
 function brokenObjective(cluster: string, { repositories, target, objectives }: WalSyncResult): PgproofError | null {
-  const broken = repositories.find((one) => isBroken(one, objectives.rpoSeconds));
+  const all = repositories.filter((one) => isBroken(one, objectives.rpoSeconds));
+  const broken = all.find(({ reached }) => !reached) ?? all[0];
   if (broken === undefined) return null;
   const { repository, frontier, behindSeconds, problem } = broken;
   const { after } = behindSeconds;

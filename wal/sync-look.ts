@@ -23,19 +23,26 @@ export function lookEverywhere(
   now: string,
   signal: AbortSignal,
 ): Promise<Look[]> {
-  return Promise.all(
-    writtenNames(cluster.config).map(async (name): Promise<Look> => {
-      const required = isRequired(cluster.config, name);
-      try {
-        const { frontier } = await readHead(inRepository(cluster, opened(cluster, name)), { signal });
-        const seconds = await secondsBehind(cluster, frontier, written, now);
-        return { name, required, frontier, seconds, error: null };
-      } catch (error) {
-        if (required || signal.aborted) throw error;
-        return { name, required, frontier: null, seconds: null, error: asPgproofError(error) };
-      }
-    }),
-  );
+  return Promise.all(writtenNames(cluster.config).map((name) => lookAt(cluster, name, written, now, signal)));
+}
+
+/** @throws {PgproofError} as `lookEverywhere`. */
+export async function lookAt(
+  cluster: ProtectedCluster,
+  name: string,
+  written: Written,
+  now: string,
+  signal: AbortSignal,
+): Promise<Look> {
+  const required = isRequired(cluster.config, name);
+  try {
+    const { frontier } = await readHead(inRepository(cluster, opened(cluster, name)), { signal });
+    const seconds = await secondsBehind(cluster, frontier, written, now);
+    return { name, required, frontier, seconds, error: null };
+  } catch (error) {
+    if (required || signal.aborted) throw error;
+    return { name, required, frontier: null, seconds: null, error: asPgproofError(error) };
+  }
 }
 
 export function opened({ repositories, unavailable }: ProtectedCluster, name: string): Repository {

@@ -10,7 +10,7 @@ import { shippingMeanwhile } from './await-shipping.ts';
 import { type Written, writtenBy } from './behind.ts';
 import type { Frontier } from './frontier.ts';
 import { switchWal } from './switch.ts';
-import { type Look, lookEverywhere, opened, reaches } from './sync-look.ts';
+import { type Look, lookAt, lookEverywhere, opened, reaches } from './sync-look.ts';
 
 /** A finished segment is in the repository within seconds. Whoever waits longer than this waits for the next run. */
 const patienceSeconds = 120;
@@ -35,11 +35,24 @@ export async function syncWal(
   const now = serverClock(server);
   const { all, finished } = writtenBy(server);
   const before = await lookEverywhere(cluster, all, now(), signal);
+  const lookAgain = ({ name }: Look, written: Written, asked: AbortSignal): Promise<Look> =>
+    lookAt(cluster, name, written, now(), asked);
+  /** Each is judged when its own WAL has come, or has not: how long another one keeps us waiting says nothing about it. */
   const bring = async (looks: readonly Look[], target: Written, written: Written): Promise<Brought> => {
-    const missing = looks.filter((look) => look.required && !reaches(look, target));
-    if (missing.length === 0) return { looks, late: new Map() };
-    const late = await awaitIn(cluster, missing, target, run, deadline);
-    return { looks: await lookEverywhere(cluster, written, now(), signal), late };
+    const late = new Map<string, PgproofError>();
+    const isAwaited = (look: Look): boolean => look.required && !reaches(look, target);
+    if (!looks.some(isAwaited)) return { looks, late };
+    const bringOne = async (look: Look, waiting: Run): Promise<Look> => {
+      if (!isAwaited(look)) return look;
+      const why = await awaitIn(cluster, look, target, waiting, deadline);
+      if (why !== null) late.set(look.name, why);
+      return lookAgain(look, written, waiting.signal);
+    };
+    const brought = await shippingMeanwhile(cluster, run, (waiting) =>
+      Promise.all(looks.map((look) => bringOne(look, waiting))),
+    );
+    const after = brought.map((look) => (look.required ? look : lookAgain(look, written, signal)));
+    return { looks: await Promise.all(after), late };
   };
 
   const shipped = await bring(before, finished, all);
@@ -100,26 +113,22 @@ function isSwitchDue(looks: readonly Look[], finished: Written, rpoSeconds: numb
   return isIdle && required.some(({ seconds }) => seconds === null || seconds > rpoSeconds / 2);
 }
 
-/** @returns why WAL did not come, by the repository's name. */
+/** @returns why WAL did not come; null when it did. */
 async function awaitIn(
   cluster: ProtectedCluster,
-  looks: readonly Look[],
+  { name, frontier }: Look,
   target: Written,
   run: Run,
   deadline: Date,
-): Promise<Map<string, PgproofError>> {
-  const late = new Map<string, PgproofError>();
-  const awaitOne = async ({ name, frontier }: Look, waiting: Run): Promise<void> => {
-    const range = missingRange(frontier as Frontier, target);
-    try {
-      await awaitArchived(inRepository(cluster, opened(cluster, name)), range, waiting, deadline);
-    } catch (error) {
-      if (!hasCode(error, 'segment-not-archived', 'wal-conflict')) throw error;
-      late.set(name, error);
-    }
-  };
-  await shippingMeanwhile(cluster, run, (waiting) => Promise.all(looks.map((look) => awaitOne(look, waiting))));
-  return late;
+): Promise<PgproofError | null> {
+  const range = missingRange(frontier as Frontier, target);
+  try {
+    await awaitArchived(inRepository(cluster, opened(cluster, name)), range, run, deadline);
+    return null;
+  } catch (error) {
+    if (!hasCode(error, 'segment-not-archived', 'wal-conflict')) throw error;
+    return error;
+  }
 }
 
 /** Until a new timeline is adopted, only the last segment can be waited for; the frontier has the last word. */

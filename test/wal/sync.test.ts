@@ -1,16 +1,23 @@
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { compareLsn } from '../../core/lsn.ts';
 import type { WalSyncResult } from '../../core/wal-sync.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import { renderReport } from '../../report/render.ts';
 import { listReports } from '../../repository/reports.ts';
+import { initRepository } from '../../repository/repository.ts';
+import { faulty } from '../../storage/fault.ts';
 import { readFrontier } from '../../wal/frontier.ts';
 import { beat } from '../../wal/heartbeat.ts';
 import { reportedWalSync } from '../../wal/reported-sync.ts';
+import { shipOnce } from '../../wal/shipper.ts';
 import { switchWal } from '../../wal/switch.ts';
 import { isBroken, syncWal } from '../../wal/sync.ts';
 import { alternate } from '../support/postgres.ts';
-import { openStage, type Stage } from '../support/stage.ts';
+import { withRepositories } from '../support/repositories.ts';
+import { openStage, type Stage, until } from '../support/stage.ts';
+import { tempDir } from '../support/temp.ts';
 import { signal } from './support.ts';
 
 const run = { signal, progress: () => undefined };
@@ -89,6 +96,32 @@ describe.each(alternate(1))('wal sync, on PostgreSQL %s', (major) => {
       report: { status: 'SUCCESS', result: { objective: 'kept' } },
     });
     expect(await filed()).toHaveLength(2);
+  });
+
+  test('while one repository holds WAL up, the other one is judged by what it has, and the one in the way is named', async () => {
+    const folder = join(tempDir('far'), 'repository');
+    const made = await initRepository('far', { type: 'file', path: folder });
+    const { location } = stage.cluster.repository;
+    cpSync(join(location, 'shop'), join(folder, 'shop'), { recursive: true });
+    const far = { ...made, store: faulty(made.store, [{ on: 'create', fault: { kind: 'fail' } }]) };
+    const config = { ...promising(1).config, repositories: ['local', 'far'], write: 'all' as const };
+    const cluster = { ...stage.cluster, config, ...withRepositories([stage.cluster.repository, far]) };
+    await beat(cluster);
+    const { lsn } = await switchWal(cluster);
+    await until(async () => {
+      await shipOnce(cluster, { signal });
+      return isArchived(lsn);
+    });
+    const told: unknown = await reportedWalSync(cluster, nobody, run, null, { patienceSeconds: 2 }).catch((e) => e);
+    expect(told).toMatchObject({
+      code: 'objective-broken',
+      message: expect.stringMatching(/of work would be lost .*\(repository 'far'; .*the shipper last said: \S/),
+      facts: { repository: 'far', why: 'segment-not-archived' },
+    });
+    const reports = (await listReports(stage.cluster.repository, 'shop')).map(({ result }) => result as WalSyncResult);
+    const local = reports.flatMap(({ repositories }) => (repositories.length === 2 ? repositories.slice(0, 1) : []));
+    expect(local).toMatchObject([{ repository: 'local', reached: true, problem: null }]);
+    expect(local[0]?.behindSeconds.after).toBe(local[0]?.behindSeconds.before);
   });
 
   test('a server that cannot be asked is an error with a report, not a kept objective', async () => {
