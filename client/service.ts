@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { Argument, Command } from 'commander';
+import type { Config } from '../core/config.ts';
 import { PgproofError } from '../core/errors.ts';
 import { findConfig, parseConfig } from '../host/config.ts';
 import { refuseWhileArchiving } from './service/archiving.ts';
@@ -47,15 +48,22 @@ async function unitOptions(session: Session, name: Role): Promise<UnitOptions> {
   const graceSeconds = graceOf(session);
   const host = name === 'control' ? null : await session.host();
   const { path, text } = await findConfig(options.config as string | undefined);
-  parseConfig(path, text);
+  const config = parseConfig(path, text);
   return {
     role: name,
     root: fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/, ''),
     configFile: path,
+    keyFiles: keyFilesOf(config, host?.name),
     host: host?.name ?? null,
     user: (options.user as string | undefined) ?? (name === 'control' ? 'pgproof' : 'postgres'),
     graceSeconds,
   };
+}
+
+function keyFilesOf({ clusters, keys, temporal }: Config, host: string | undefined): string[] {
+  const here = Object.values(clusters).filter((cluster) => host !== undefined && cluster.host.includes(host));
+  const names = [temporal.codec, ...here.flatMap(({ key, walKey }) => [key, walKey])];
+  return [...new Set(names)].flatMap((key) => (key === undefined ? [] : (keys[key]?.file ?? [])));
 }
 
 async function uninstall(session: Session, name = ''): Promise<Answer> {

@@ -1,6 +1,6 @@
-import { constants } from 'node:fs';
-import { access, chmod, readFile, writeFile } from 'node:fs/promises';
+import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { PgproofError } from '../../core/errors.ts';
 import { asUser, type OsUser } from './os-user.ts';
 import { instancesOf, type Systemd, systemctl } from './systemd.ts';
@@ -46,19 +46,21 @@ async function stopOthers(systemd: Systemd, units: readonly string[], how: reado
 }
 
 /** What would only be seen in the journal of a service that starts again and again. */
-async function refuseUnusable({ root, configFile }: UnitOptions, user: OsUser): Promise<void> {
-  const wanted: [string, number][] = [
-    [join(root, 'pgproof'), constants.R_OK | constants.X_OK],
-    [join(root, 'node_modules/.bin/node'), constants.X_OK],
-    [configFile, constants.R_OK],
+async function refuseUnusable({ root, configFile, keyFiles }: UnitOptions, user: OsUser): Promise<void> {
+  const wanted: [string, '-r' | '-x'][] = [
+    [join(root, 'pgproof'), '-r'],
+    [join(root, 'pgproof'), '-x'],
+    [join(root, 'node_modules/.bin/node'), '-x'],
+    [configFile, '-r'],
+    ...keyFiles.map((path): [string, '-r'] => [path, '-r']),
   ];
-  for (const [path, mode] of wanted) {
-    await asUser(user, () => access(path, mode)).catch((cause) => {
-      throw new PgproofError('install-refused', `user '${user.name}' cannot read '${path}'`, {
-        facts: { user: user.name, path },
-        hint: 'Install pgproof below /opt/pgproof and its configuration below /etc/pgproof, readable for that user.',
-        cause,
-      });
+  for (const [path, how] of wanted) {
+    // Not access(2), which asks for the user that began this process: for root, whose answer is always yes.
+    const { exitCode } = await asUser(user, () => execa('test', [how, path], { reject: false }));
+    if (exitCode === 0) continue;
+    throw new PgproofError('install-refused', `user '${user.name}' cannot ${how === '-r' ? 'read' : 'run'} '${path}'`, {
+      facts: { user: user.name, path },
+      hint: 'Install pgproof below /opt/pgproof and its configuration below /etc/pgproof, readable for that user. A key file is its alone, mode 0600.',
     });
   }
 }

@@ -10,6 +10,8 @@ export type UnitOptions = {
   /** The checkout that runs: `/opt/pgproof/0.1.0`. Its last part becomes the instance's name. */
   root: string;
   configFile: string;
+  /** That it opens: of this host's clusters, and of payloads. */
+  keyFiles: readonly string[];
   /** Its name in the configuration; the control worker has none. */
   host: string | null;
   user: string;

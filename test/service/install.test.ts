@@ -42,6 +42,7 @@ const optionsOn = ({ root, configFile }: Machine, role: Role, version = '0.2.0')
   configFile,
   host: role === 'control' ? null : 'db-7',
   user: me,
+  keyFiles: [],
   graceSeconds: 20,
 });
 
@@ -104,6 +105,19 @@ describe('service install', () => {
       expect(here.calls()).toEqual([]);
     },
   );
+
+  test('refuses a user that cannot read the configuration or a key', async () => {
+    const here = machine();
+    const key = join(here.root('0.2.0'), 'shop.key');
+    writeFileSync(key, '{}', { mode: 0 });
+    const install = async () =>
+      installService({ ...optionsOn(here, 'worker'), keyFiles: [key] }, await findUser(me), here.systemd);
+    await expect(install()).rejects.toMatchObject({ code: 'install-refused', facts: { path: key } });
+    chmodSync(key, 0o600);
+    chmodSync(here.configFile, 0);
+    await expect(install()).rejects.toMatchObject({ code: 'install-refused', facts: { path: here.configFile } });
+    expect(here.calls()).toEqual([]);
+  });
 
   test('refuses a file of that name that somebody else wrote', async () => {
     const here = machine();

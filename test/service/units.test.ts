@@ -30,6 +30,7 @@ const optionsOf = (role: Role, root: string): UnitOptions => ({
   configFile: '/etc/pgproof/pgproof.yaml',
   host: role === 'control' ? null : 'db-7',
   user: 'nobody',
+  keyFiles: [],
   graceSeconds: 20,
 });
 
