@@ -1,6 +1,6 @@
 import * as z from 'zod';
 
-/** One repository that WAL is written to, when the run ended. */
+/** One repository that WAL is written to, when its own WAL had come, or was waited for no longer. */
 const syncedRepository = z.object({
   repository: z.string(),
   /** Whether the objective asks for it: the spool keeps WAL until it is there. */
