@@ -137,7 +137,7 @@ function details({ cluster, host, findings, problem, configDiffers }: CheckedHos
       : [`PROBLEM  ${problem.message}`, ...(problem.hint === null ? [] : [`             ${problem.hint}`])]),
     ...(configDiffers ?? []).map(
       (who) =>
-        `PROBLEM  configuration: the ${who}'s section of ${cluster} is not the one read here; deploy one of them everywhere`,
+        `PROBLEM  configuration: the ${who}'s section of ${cluster} is not the one read here; deploy one of them everywhere, then start \`up\` or the worker there anew: it read its file when it started`,
     ),
     ...findingLines(wrong),
   ];

@@ -45,7 +45,10 @@ async function preview(
   const isFailed = result.repositories.some(({ error }) => error !== null);
   return {
     json: { cluster: name, dryRun: true, ...result },
-    text: [`expire of ${name}, dry run`, ...result.repositories.map(renderExpired)].join('\n\n'),
+    text: [`expire of ${name}, dry run`, ...result.repositories.map(renderExpired), rulesOfThisFile].join('\n\n'),
     exitCode: isFailed ? 1 : isRefused ? 3 : 0,
   };
 }
+
+const rulesOfThisFile =
+  'By the rules of this configuration. A worker has those that it was started with: after a change start it anew.';

@@ -52,9 +52,14 @@ async function apply(session: Session): Promise<Answer> {
     if (done) await ensureSearchAttributes(connection, settings.namespace);
     if (done) await applySchedules(client, plan, { confirmed: options.yes === true, signal });
     const notes = clockNotes(wantedSchedules(config), now);
-    return { json: { ...planDocument(plan, now), applied: done, notes }, text: renderPlan(plan, { done, notes, now }) };
+    const text = renderPlan(plan, { done, notes, now });
+    const said = done && plan.changes.length > 0 ? `${text}\n${workersReadOnce}` : text;
+    return { json: { ...planDocument(plan, now), applied: done, notes }, text: said };
   });
 }
+
+/** When is now in Temporal, how is not: a run does what the configuration says that its worker was started with. */
+const workersReadOnce = 'What else changed in the configuration holds once `up` or the worker was started anew.';
 
 async function list(session: Session, cluster?: string): Promise<Answer> {
   const config = await session.config();
