@@ -24,7 +24,11 @@ const names = <T extends z.ZodType>(value: T) => z.record(name, value);
 
 export const configSchema = z
   .strictObject({
-    fleet: name.default('main').describe('Name of the fleet: queues and schedules are named after it.'),
+    fleet: name
+      .default('main')
+      .describe(
+        'Name of the fleet: queues and schedules are named after it, and clusters belong to it. Another name later: delete its schedules first (`schedules apply --yes` without any), then `owner take` for each cluster.',
+      ),
     timezone: timezone.default('UTC').describe('What days, weeks and the times of schedules are reckoned in.'),
     hosts: names(host).describe('The machines of the fleet.'),
     repositories: names(repository).describe('Where backups live.'),
