@@ -12,7 +12,7 @@ export function expiredBeforeCopied(
   return stretches(segments, segmentBytes).map((stretch) => {
     const [first, last] = [stretch[0], stretch.at(-1)];
     const what = stretch.length === 1 ? `WAL segment ${first}` : `WAL ${first} to ${last} (${stretch.length} segments)`;
-    return `${what} expired in ${from} before it was copied to ${to}: points in that stretch cannot be restored from ${to}.`;
+    return `${what} expired in ${from}, and ${to} has no copy of it: points in that stretch cannot be restored from ${to}.`;
   });
 }
 

@@ -3,6 +3,7 @@ import { asPgproofError } from '../core/errors.ts';
 import { expiredBeforeCopied } from '../core/expired-before-copied.ts';
 import { crossesAny } from '../core/hold.ts';
 import { type SegmentName, timelineOf } from '../core/segment.ts';
+import { isRequired } from '../core/written.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { isCut, listCuts, rangeOf } from '../repository/cuts.ts';
 import { neededWal } from '../repository/record.ts';
@@ -13,16 +14,17 @@ import type { KnownEra } from './documents.ts';
 export type ExpiredElsewhere = Map<SegmentName, string>;
 
 /**
- * Which of the missing segments expired in another repository that is at hand, while none of these has a copy. What a backup here
- * needs to become consistent was here once, so that it is missing.
+ * Which of the missing segments expired in another repository that is at hand, while none of these has a copy. What was here once
+ * is missing all the same: what a backup here needs to become consistent, and all WAL of a repository that the spool waits for.
  */
 export async function findExpiredElsewhere(
-  { name, repository, repositories }: ProtectedCluster,
+  { name, config, repository, repositories }: ProtectedCluster,
   era: KnownEra,
   missing: readonly SegmentName[],
   segmentBytes: number,
   signal: AbortSignal,
 ): Promise<ExpiredElsewhere> {
+  if (isRequired(config, repository.name)) return new Map();
   const needed = era.records.map(neededWal);
   const unneeded = missing.filter((segment) => !crossesAny(rangeOf(segment, segmentBytes), needed));
   const timelines = new Set(unneeded.map(timelineOf));

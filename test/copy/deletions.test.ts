@@ -55,7 +55,7 @@ describe('deletions', () => {
     const told = await copy(two);
     expect(told).toMatchObject({ outcome: 'complete' });
     expect(told.notes).toEqual([
-      `WAL ${later(8)} to ${later(10)} (3 segments) expired in near before it was copied to far: points in that stretch cannot be restored from far.`,
+      `WAL ${later(8)} to ${later(10)} (3 segments) expired in near, and far has no copy of it: points in that stretch cannot be restored from far.`,
     ]);
     const fresh = await copy({ ...two, to: await newPlace('fresh') });
     expect(fresh.notes).toEqual([]); // it never had what lies before

@@ -121,39 +121,43 @@ test('missing segments that follow each other are one finding, from the first to
   ]);
 });
 
-test('a segment that expired in another repository before it was copied is a note; what was lost is damage as before', async () => {
-  const offsite = await offsiteOf(stage);
-  const copy = await copyOf(stage, [offsite.cluster.repository]);
-  const segment = segmentBetween();
-  const from = segmentStart(segment, segmentBytes);
+/** A repository that is only copied to, beside the one that WAL is written to, in which all WAL up to a position is said to be cut. */
+async function copiedTo() {
+  const [offsite, source] = [await offsiteOf(stage), await copyOf(stage)];
+  const repositories = [offsite.cluster.repository, source.cluster.repository];
   const expire = (to: Lsn) => {
     const cut = { formatVersion: 1, id: '20261120T150000Z-expire-00000001', cutAt: '2026-11-20T15:00:00.000Z' };
     const ranges = [{ timeline: 1, from: '0/0', to }];
-    offsite.write(cutKey('shop', stage.second.era, cut.id), JSON.stringify({ ...cut, reason: 'expired', ranges }));
+    source.write(cutKey('shop', stage.second.era, cut.id), JSON.stringify({ ...cut, reason: 'expired', ranges }));
   };
-  copy.remove(walKeyOf(copy, segment));
-  expect(await look(copy)).toMatchObject({ verdict: 'failed', findings: [{ kind: 'missing' }] });
-  expire(segmentEnd(segment, segmentBytes));
-  expect(await look(copy)).toMatchObject({ verdict: 'failed', findings: [{ kind: 'missing' }] }); // a copy is still there
+  return { offsite: { ...offsite, cluster: { ...offsite.cluster, repositories } }, source, expire };
+}
+
+test('a segment that expired in the source before it was copied is a note; what was lost is damage as before', async () => {
+  const { offsite, source, expire } = await copiedTo();
+  const missing = { verdict: 'failed', findings: [{ kind: 'missing' }], notes: [] };
+  const segment = segmentBetween();
   offsite.remove(walKeyOf(offsite, segment));
-  const found = await look(copy);
+  expire(segmentEnd(segment, segmentBytes));
+  expect(await look(offsite)).toMatchObject(missing); // a copy is still there
+  source.remove(walKeyOf(source, segment));
+  const found = await look(offsite);
   expect(found).toMatchObject({ verdict: 'passed', findings: [] });
   expect(found.notes).toEqual([
-    `WAL segment ${segment} expired in offsite before it was copied to local: points in that stretch cannot be restored from local.`,
+    `WAL segment ${segment} expired in local, and offsite has no copy of it: points in that stretch cannot be restored from offsite.`,
   ]);
-  expire(from);
-  expect(await look(copy)).toMatchObject({ verdict: 'failed', findings: [{ kind: 'missing' }], notes: [] });
+  const required = { ...offsite.cluster.config, repositories: ['local', 'offsite'], write: 'all' as const };
+  expect(await look({ cluster: { ...offsite.cluster, config: required } })).toMatchObject(missing);
+  expire(segmentStart(segment, segmentBytes));
+  expect(await look(offsite)).toMatchObject(missing);
 });
 
 test('what a backup here needs was here, whatever expired elsewhere', async () => {
-  const offsite = await offsiteOf(stage);
-  const copy = await copyOf(stage, [offsite.cluster.repository]);
+  const { offsite, source, expire } = await copiedTo();
   const segment = segmentNameAt(stage.second.startLsn as Lsn, 1, segmentBytes);
-  const cut = { formatVersion: 1, id: '20261120T150000Z-expire-00000001', cutAt: '2026-11-20T15:00:00.000Z' };
-  const ranges = [{ timeline: 1, from: '0/0', to: segmentEnd(segment, segmentBytes) }];
-  offsite.write(cutKey('shop', stage.second.era, cut.id), JSON.stringify({ ...cut, reason: 'expired', ranges }));
-  for (const one of [copy, offsite]) one.remove(walKeyOf(one, segment));
-  expect(await look(copy)).toMatchObject({ verdict: 'failed', findings: [{ kind: 'missing' }], notes: [] });
+  expire(segmentEnd(segment, segmentBytes));
+  for (const one of [offsite, source]) one.remove(walKeyOf(one, segment));
+  expect(await look(offsite)).toMatchObject({ verdict: 'failed', findings: [{ kind: 'missing' }], notes: [] });
 });
 
 test('a missing segment between start and stop of a backup makes that backup unrestorable', async () => {
