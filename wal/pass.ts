@@ -19,6 +19,8 @@ export type ShipPass = {
   conflicts: PgproofError[];
   /** Left the spool without having reached this repository, which is not required; `copy` brings it. */
   missed: string[];
+  /** Why the keys of a rotated file could not be taken over; those at hand went on. */
+  keyProblem: PgproofError | null;
   /** Why the pass ended early: the repository could not be used. Everything else is still in the spool. */
   error: PgproofError | null;
 };
@@ -38,6 +40,7 @@ export const emptyPass = (repository: string): ShipPass => ({
   waiting: [],
   conflicts: [],
   missed: [],
+  keyProblem: null,
   error: null,
 });
 
@@ -52,8 +55,10 @@ export async function shipWaiting(lane: Lane, options: PassOptions): Promise<Shi
   const { signal } = options;
   const pass = emptyPass(target.name);
   try {
+    const spooled = await readSpool(spool);
+    pass.keyProblem = await lane.refreshKeys(); // behind the look: what is published after a rotation is sealed by it
     const cluster = await lane.cluster(signal);
-    const files = custody.wanted(target, await readSpool(spool));
+    const files = custody.wanted(target, spooled);
     // One that was away is asked with an empty spool, too: otherwise each new segment would find out, and alarm, anew.
     if (files.length > 0 || custody.isAway(target)) {
       const known = await gatherKnown(cluster, { signal, files });

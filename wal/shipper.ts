@@ -86,6 +86,7 @@ function together(passes: readonly ShipPass[], lanes: readonly Lane[]): Shipped 
     waiting: passes.flatMap(({ waiting }) => waiting),
     conflicts: passes.flatMap(({ conflicts }) => conflicts),
     missed: passes.flatMap(({ missed }) => missed),
+    keyProblem: passes.find(({ keyProblem }) => keyProblem !== null)?.keyProblem ?? null,
     error: first?.error ?? null,
     passes,
   };
@@ -141,14 +142,13 @@ async function keepLane(
     let notes = await startNotes(cluster, lane);
     let examinedAt = 0;
     for (let failures = 0; ; ) {
-      const keyProblem = await lane.refreshKeys();
       const pass = await shipWaiting(lane, options);
       if (lane === lanes[0] && pass.error === null && Date.now() - examinedAt > reexamineEveryMs) {
         await reexamine(lanes, pass, signal);
         examinedAt = Date.now();
       }
       notes = noted(notes, pass);
-      alarms.raise([keyProblem, ...alarmsOf(pass), await keepNotes(cluster, target, notes)]);
+      alarms.raise([pass.keyProblem, ...alarmsOf(pass), await keepNotes(cluster, target, notes)]);
       options.onPass?.(pass);
       failures = pass.error === null ? 0 : failures + 1;
       if (pass.error !== null) await pause(Math.min(250 * 2 ** failures, longestPauseMs), signal);
