@@ -1,11 +1,11 @@
 import { throwIfAborted } from '../core/abort.ts';
 import type { Run } from '../core/run.ts';
+import { graceSeconds } from '../parts/copies.ts';
 import { inRepository, type ProtectedCluster } from '../postgres/cluster.ts';
 import type { Repository } from '../repository/repository.ts';
 import { awaitArchived } from '../wal/await.ts';
 import { shippingMeanwhile } from '../wal/await-shipping.ts';
 import { findCommitted, holdersOf } from './commit.ts';
-import { graceSeconds } from './copies.ts';
 import { findPending, neededWal, type PendingBackup, touchPending } from './pending.ts';
 
 /** PostgreSQL has handed the WAL over when the copy ends; what remains is the shipper's backlog, or the store's outage. */

@@ -1,6 +1,7 @@
 import { asPgproofError, PgproofError } from '../core/errors.ts';
 import type { Run } from '../core/run.ts';
 import { isRequired, writtenNames } from '../core/written.ts';
+import { Copies, type Dropped } from '../parts/copies.ts';
 import { inRepository, type ProtectedCluster, repositoriesToWrite } from '../postgres/cluster.ts';
 import { findBackup, readRecord } from '../repository/catalogue.ts';
 import { commitBackup } from '../repository/commit.ts';
@@ -10,7 +11,6 @@ import { assertOwner } from '../repository/owner.ts';
 import type { BackupRecord } from '../repository/record.ts';
 import type { Repository } from '../repository/repository.ts';
 import { missingSegments } from '../wal/await.ts';
-import { Copies, type Dropped } from './copies.ts';
 import { findPending, neededWal, noteDropped, type PendingBackup, readDropped, removePending } from './pending.ts';
 
 /**

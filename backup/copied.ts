@@ -1,8 +1,8 @@
+import type { PartJob } from '../parts/writer.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import type { ServerFacts } from '../postgres/server.ts';
 import type { Tools } from '../postgres/tools.ts';
 import type { BackupRecord } from '../repository/record.ts';
-import type { PartJob } from './parts.ts';
 import type { Kept, Passed } from './tap.ts';
 
 /** What is to be copied, and where it goes. */

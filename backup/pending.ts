@@ -4,11 +4,11 @@ import * as z from 'zod';
 import { PgproofError } from '../core/errors.ts';
 import { isRunId } from '../core/ids.ts';
 import { parseLsn } from '../core/lsn.ts';
+import { type Dropped, dropped } from '../parts/copies.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { backupRecord } from '../repository/record.ts';
 import { writeDurably } from '../storage/durable-file.ts';
 import type { WalRange } from '../wal/await.ts';
-import { type Dropped, dropped } from './copies.ts';
 
 /** A backup that is copied and verified, and not committed: its record, still unsigned, in this host's state. */
 export const pendingBackup = backupRecord.omit({ signature: true }).extend({

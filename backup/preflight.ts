@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { PgproofError } from '../core/errors.ts';
 import type { Run } from '../core/run.ts';
+import { type Copies, copiesToBe } from '../parts/copies.ts';
 import { queryOne, type SqlClient, withClient } from '../postgres/client.ts';
 import { inRepository, type ProtectedCluster } from '../postgres/cluster.ts';
 import { inspectSession, type ServerFacts } from '../postgres/server.ts';
@@ -10,7 +11,6 @@ import { assertOwner } from '../repository/owner.ts';
 import type { EraRecord } from '../repository/record.ts';
 import { listHistories } from '../repository/wal.ts';
 import { handOverHint, isNamedLeader } from '../wal/leader.ts';
-import { type Copies, copiesToBe } from './copies.ts';
 
 /** What a backup of this server needs to know, all of it found fit; `copies`: where it may go. */
 export type Fit = { era: EraRecord; server: ServerFacts; tools: Tools; copies: Copies };

@@ -1,5 +1,6 @@
 import { suffixOf } from '../codec/sealing.ts';
 import { PgproofError } from '../core/errors.ts';
+import { PartWriter } from '../parts/writer.ts';
 import { sealingFor } from '../repository/keys.ts';
 import { formatVersion, manifestKey } from '../repository/layout.ts';
 import type { StoredPart } from '../repository/record.ts';
@@ -7,7 +8,6 @@ import { manifestChecksums } from './basebackup.ts';
 import type { CopiedBase, CopyJob } from './copied.ts';
 import type { Manifest, WalRange } from './manifest.ts';
 import { missingFromBackup } from './notes.ts';
-import { PartWriter } from './parts.ts';
 import type { PendingBackup } from './pending.ts';
 import type { Fit } from './preflight.ts';
 import { verifyPassed } from './verify.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
+import { PartWriter } from '../parts/writer.ts';
 import { manifestChecksums, startBaseBackup, whyCopyFailed } from './basebackup.ts';
 import type { CopiedBase, CopyJob } from './copied.ts';
-import { PartWriter } from './parts.ts';
 import { Pipe } from './pipe.ts';
 import type { StallWatch } from './stall.ts';
 import { type Passed, Tap } from './tap.ts';

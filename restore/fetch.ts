@@ -2,12 +2,12 @@ import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import type { Run } from '../core/run.ts';
+import { PartReader, Spoiled } from '../parts/reader.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { findBackupIn } from '../repository/merged.ts';
 import { Nearest } from '../repository/nearest.ts';
 import type { BackupRecord, StoredPart } from '../repository/record.ts';
 import { emptyFolder } from './clean.ts';
-import { PartReader, Spoiled } from './part.ts';
 import type { RestorePlan } from './record.ts';
 import { tablespaceFolder } from './tablespaces.ts';
 import { Unpacker } from './unpack.ts';
@@ -28,7 +28,9 @@ export async function fetchBackup(
 ): Promise<BackupRecord> {
   const { signal } = run;
   const record = await findBackupIn(cluster.repositories, cluster.keys, cluster.name, plan.backupId, { signal });
-  const reader = new PartReader(cluster, record, run, copies);
+  const parts = record.tablespaces.flatMap((tablespace) => tablespace.parts);
+  const totalBytes = parts.reduce((sum, { plainBytes }) => sum + plainBytes, 0);
+  const reader = new PartReader(cluster, record, totalBytes, run, copies);
   for (;;) {
     try {
       await unpackAll(reader, record, plan);

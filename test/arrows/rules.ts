@@ -1,11 +1,12 @@
 /** DESIGN §2 as data. Above → below: a folder may import itself and what stands here for it. */
 const ENGINES = 'backup wal restore drill dump import copy verify check expire report notify watch'.split(' ');
-const BASE = ['postgres', 'repository', 'storage', 'codec', 'core'];
+const BASE = ['parts', 'postgres', 'repository', 'storage', 'codec', 'core'];
 const SIDEWAYS: Record<string, string[]> = {
   backup: ['wal'],
   restore: ['wal'],
-  verify: ['restore', 'wal'],
   drill: ['restore', 'wal', 'dump'],
+  verify: ['restore', 'wal', 'dump'],
+  import: ['dump', 'restore', 'wal'],
   copy: ['wal'],
   check: ['wal', 'watch'],
   watch: ['wal'],

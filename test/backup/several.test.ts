@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { awaitWal, commit, copyBase, placesOf, takeBackup } from '../../backup/backup.ts';
-import { Copies } from '../../backup/copies.ts';
-import { teeStore } from '../../backup/tee.ts';
 import { copyCluster } from '../../copy/cluster.ts';
 import { PgproofError } from '../../core/errors.ts';
+import { Copies } from '../../parts/copies.ts';
+import { teeStore } from '../../parts/tee.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import { backupOutcome } from '../../report/backup.ts';
 import { finishReport } from '../../report/file.ts';

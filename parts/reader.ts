@@ -8,7 +8,7 @@ import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { sealingOf } from '../repository/keys.ts';
 import { associatedData } from '../repository/layout.ts';
 import type { Nearest } from '../repository/nearest.ts';
-import type { BackupRecord, StoredPart } from '../repository/record.ts';
+import type { StoredPart } from '../repository/record.ts';
 import type { Repository } from '../repository/repository.ts';
 import { withoutStanding } from '../storage/standing.ts';
 
@@ -35,13 +35,16 @@ type Delivered = {
   failed: Map<string, PgproofError>;
 };
 
+/** What a backup's or a dump's record says of how its parts were sealed. */
+export type SealedParts = { keyId: string | null };
+
 /**
- * Reads the parts of one backup, each from the nearest repository that has it whole. When that shows only in the midst of a
+ * Reads the parts of one backup or dump, each from the nearest repository that has it whole. When that shows only in the midst of a
  * part, the next repository's copy goes on behind the bytes that were handed on, if it begins with the very same.
  */
 export class PartReader {
   readonly #cluster: ProtectedCluster;
-  readonly #record: BackupRecord;
+  readonly #record: SealedParts;
   readonly #run: Run;
   readonly #copies: Nearest;
   /** By key and repository: copies that are known to be wrong. */
@@ -50,14 +53,13 @@ export class PartReader {
   #doneBytes = 0;
   #toldAt = 0;
 
-  constructor(cluster: ProtectedCluster, record: BackupRecord, run: Run, copies: Nearest) {
+  /** @param totalBytes what the parts decode to, for progress. */
+  constructor(cluster: ProtectedCluster, record: SealedParts, totalBytes: number, run: Run, copies: Nearest) {
     this.#cluster = cluster;
     this.#record = record;
     this.#run = run;
     this.#copies = copies;
-    this.#totalBytes = record.tablespaces
-      .flatMap(({ parts }) => parts)
-      .reduce((sum, { plainBytes }) => sum + plainBytes, 0);
+    this.#totalBytes = totalBytes;
   }
 
   /** Everything is read once more, because something that was made of it was thrown away. */

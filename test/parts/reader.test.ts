@@ -2,13 +2,13 @@ import { createHash, randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { encodeBytes } from '../../codec/encode.ts';
+import { PartReader, Spoiled } from '../../parts/reader.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import { noKeys } from '../../repository/keys.ts';
 import { associatedData } from '../../repository/layout.ts';
 import { Nearest } from '../../repository/nearest.ts';
 import type { BackupRecord, StoredPart } from '../../repository/record.ts';
 import { initRepository, type Repository } from '../../repository/repository.ts';
-import { PartReader, Spoiled } from '../../restore/part.ts';
 import { withRepositories } from '../support/repositories.ts';
 import { tempDir } from '../support/temp.ts';
 
@@ -39,7 +39,7 @@ function reading() {
   const record = { keyId: null, codec: { cipher: 'none' }, tablespaces: [] } as unknown as BackupRecord;
   const copies = new Nearest([near, far]);
   const signal = new AbortController().signal;
-  const reader = new PartReader(cluster, record, { signal, progress: () => {} }, copies);
+  const reader = new PartReader(cluster, record, 0, { signal, progress: () => {} }, copies);
   const read = async (): Promise<Buffer> => {
     const chunks: Buffer[] = [];
     await reader.read(part, async (chunk) => void chunks.push(chunk));
