@@ -6,7 +6,7 @@ import type { Host } from '../host/host.ts';
 import { asked } from './attempt.ts';
 import { atEdge } from './edge.ts';
 
-const askedFor = asked.extend({ kind: z.literal('probe') });
+const askedFor = asked.extend({ kind: z.enum(['probe', 'dump']) });
 
 /** A whole drill: the server it restores lives and dies with the step. It files its report itself, failed or not. */
 export function drillSteps(host: Host) {

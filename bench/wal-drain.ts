@@ -73,6 +73,7 @@ async function open(tools: Tools): Promise<ProtectedCluster> {
       retention: { minimum: 1, repositories: {} },
       objectives: { rpo: 300 },
       schedules: {},
+      dumps: { databases: 'all', perDatabase: {} },
       drills: { checks: [] },
     },
     ...withRepositories([repository]),

@@ -16,6 +16,7 @@ export type Placing = { host: string; primary: string | null; notes: string[] } 
 /** What the work needs of a host's server: a primary, data to copy, or no more than a worker beside it. */
 const needs: Record<Feature, 'primary' | 'data' | 'worker'> = {
   backup: 'data',
+  dump: 'data',
   drill: 'primary', // its markers are written
   walSync: 'primary',
   copy: 'worker',

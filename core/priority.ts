@@ -9,6 +9,7 @@ export const priorities: Record<Feature, 1 | 2 | 3 | 4 | 5> = {
   walSync: 1,
   check: 1,
   backup: 2,
+  dump: 2,
   copy: 3,
   expire: 3,
   verify: 4,

@@ -5,7 +5,7 @@ export const report = z.object({
   formatVersion: z.literal(1),
   id: z.string(),
   uuid: z.uuid(),
-  operation: z.enum(['backup', 'drill', 'restore', 'copy', 'verify', 'walSync', 'expire']),
+  operation: z.enum(['backup', 'dump', 'drill', 'restore', 'copy', 'verify', 'walSync', 'expire']),
   cluster: z.string(),
   host: z.string(),
   port: z.number().int().nullable(),
@@ -61,8 +61,13 @@ export type Fallback = z.infer<typeof fallback>;
 /** What a drill came to. `passed: null` of a check: it could not run, which makes the verdict inconclusive. */
 export const drillResult = z.object({
   verdict: z.enum(['passed', 'failed', 'inconclusive']),
-  kind: z.literal('probe'),
+  kind: z.enum(['probe', 'dump']),
   backupId: z.string().nullable(),
+  /** The dump that was restored, and what of: null where the drill is no drill of a dump. */
+  dump: z
+    .object({ id: z.string(), database: z.string().nullable(), tier: z.string(), storedBytes: z.number() })
+    .nullable()
+    .default(null),
   target: z.string().nullable(),
   reached: z.string().nullable(),
   /** Behind the last WAL that was replayed and looked at; null where none was, and in older reports. */
@@ -131,6 +136,38 @@ export const backupResult = z.object({
   notes: z.array(z.string()).default([]),
 });
 export type BackupResult = z.infer<typeof backupResult>;
+
+/** What a committed dump came to. */
+export const dumpResult = z.object({
+  id: z.string(),
+  kind: z.enum(['database', 'globals', 'cluster']),
+  database: z.string().nullable(),
+  tier: z.string(),
+  format: z.string(),
+  compression: z.string(),
+  /** As pg_dump wrote it. */
+  sizeBytes: z.number(),
+  storedBytes: z.number(),
+  globalsBytes: z.number().nullable(),
+  /** SHA-256 of the dump as pg_dump wrote it; of a directory, of the tar that it is stored as. */
+  sha256: z.string(),
+  /** What pg_restore --list counts; null for plain SQL. */
+  entries: z.number().nullable(),
+  durationSeconds: z.number(),
+  /** The server's clock when its snapshot was taken, or before. */
+  startedAt: z.iso.datetime(),
+  cipher: z.string(),
+  serverVersion: z.string().nullable(),
+  toolVersion: z.string().nullable(),
+  repositories: z.array(z.string()).default([]),
+  dropped: z.array(z.object({ repository: z.string(), code: z.string(), message: z.string() })).default([]),
+  /** Files that were written beside the repository. */
+  exported: z.array(z.string()).default([]),
+  /** What a person should look at: the dump is half as large as the last one, … Sentences. */
+  findings: z.array(z.string()).default([]),
+  notes: z.array(z.string()).default([]),
+});
+export type DumpResult = z.infer<typeof dumpResult>;
 
 const counted = z.object({ objects: z.number(), bytes: z.number() });
 

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { databaseName, dumpKinds, dumpOptionFields } from './dump.ts';
 import { isName } from './names.ts';
 
 /*
@@ -29,7 +30,46 @@ const asked = {
 export const backupRequest = z.object(asked);
 export type BackupRequest = z.output<typeof backupRequest>;
 
-export const drillRequest = z.object({ ...asked, kind: z.literal('probe').default('probe') });
+/** A label of dumps that retention goes by. */
+const tier = z.string().refine(isName, 'not a name: 1 to 63 lower-case letters, digits and dashes');
+
+const nullable = <Fields extends Record<string, z.ZodType>>(fields: Fields) =>
+  Object.fromEntries(Object.entries(fields).map(([key, field]) => [key, field.nullish()])) as {
+    [K in keyof Fields]: z.ZodOptional<z.ZodNullable<Fields[K]>>;
+  };
+
+export const dumpRequest = z.object({
+  ...asked,
+  /** What a dump is called that somebody asks for: scheduled ones say daily, weekly, … */
+  tier: tier.default('manual'),
+  /** Without it, those of the cluster's configuration. */
+  databases: z
+    .array(databaseName)
+    .min(1)
+    .max(1000)
+    .nullish()
+    .transform((names) => names ?? null),
+  /** `globals`: roles, tablespaces and settings alone; `cluster`: the whole server by pg_dumpall. */
+  kind: z.enum(dumpKinds).default('database'),
+  prefer: z
+    .enum(['primary', 'standby'])
+    .nullish()
+    .transform((wanted) => wanted ?? null),
+  ...nullable(dumpOptionFields),
+});
+export type DumpRequest = z.output<typeof dumpRequest>;
+
+export const drillKinds = ['probe', 'dump'] as const;
+
+export const drillRequest = z.object({
+  ...asked,
+  /** `probe`: a restore to a point between two markers; `dump`: a dump restored into a scratch server. */
+  kind: z.enum(drillKinds).default('probe'),
+  /** Of `dump`: its id, or a unique beginning of it; without it, the newest. */
+  dump: line.nullish().transform((text) => text ?? null),
+  /** Of `dump`: the newest of this database. */
+  database: databaseName.nullish().transform((text) => text ?? null),
+});
 export type DrillRequest = z.output<typeof drillRequest>;
 
 export const restoreRequest = z.object({
@@ -95,7 +135,7 @@ export const expireRequest = z.object({
 });
 export type ExpireRequest = z.output<typeof expireRequest>;
 
-export const operations = ['backup', 'drill', 'restore', 'copy', 'verify', 'walSync', 'expire'] as const;
+export const operations = ['backup', 'dump', 'drill', 'restore', 'copy', 'verify', 'walSync', 'expire'] as const;
 export type Operation = (typeof operations)[number];
 
 /** Asks whether a cluster can be backed up, on each of its hosts. Leaves no report. */
@@ -109,6 +149,7 @@ export type Feature = (typeof features)[number];
 /** What each may be asked. */
 export const requestSchemas = {
   backup: backupRequest,
+  dump: dumpRequest,
   drill: drillRequest,
   restore: restoreRequest,
   copy: copyRequest,
@@ -122,6 +163,7 @@ export type Requests = { [F in Feature]: z.output<(typeof requestSchemas)[F]> };
 /** The type of its workflow. */
 export const workflowTypes: Record<Feature, string> = {
   backup: 'backup',
+  dump: 'dump',
   drill: 'drill',
   restore: 'restore',
   copy: 'copyOffsite',

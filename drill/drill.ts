@@ -95,6 +95,7 @@ function conclude(
     error: error?.toDocument() ?? null,
     kind,
     backupId: found.backupId ?? null,
+    dump: null,
     target: found.target ?? null,
     reached: found.reached ?? null,
     reachedWal: found.reachedWal ?? null,

@@ -2,6 +2,7 @@ import type { Report } from '../core/report.ts';
 import { renderBackup } from './render/backup.ts';
 import { renderCopy } from './render/copy.ts';
 import { renderDrill } from './render/drill.ts';
+import { renderDump } from './render/dump.ts';
 import { renderExpire } from './render/expire.ts';
 import { renderRestore } from './render/restore.ts';
 import { fields, rule, whereToLook } from './render/text.ts';
@@ -20,6 +21,7 @@ export type Places = {
 
 const bodies = {
   backup: renderBackup,
+  dump: renderDump,
   drill: renderDrill,
   restore: renderRestore,
   copy: renderCopy,

@@ -19,6 +19,10 @@ export type ReportOrder = {
   startedAt?: string;
   /** In what way. @defaultValue `full`, `probe`, `plan` */
   mode?: string;
+  /** With what. @defaultValue the operation's own */
+  tool?: string;
+  /** Of what is about one database; such a report has a uuid of its own within the run. */
+  database?: string;
 };
 
 /** A plain object: it may travel between the steps of a workflow. */
@@ -32,11 +36,14 @@ export type Outcome =
       sizeBytes?: number;
       keys?: readonly string[];
       repositories?: readonly string[];
+      /** What lies on this host as a file. */
+      local?: Partial<Report['local']>;
     }
   | { status: 'FAILED' | 'CANCELLED'; errorMessage: string; result?: Record<string, unknown> };
 
 const modes = {
   backup: 'full',
+  dump: 'local',
   drill: 'probe',
   restore: 'plan',
   copy: 'all',
@@ -46,6 +53,7 @@ const modes = {
 } as const;
 const tools = {
   backup: 'pg_basebackup',
+  dump: 'pg_dump',
   drill: 'pgproof',
   restore: 'pgproof',
   copy: 'pgproof',
@@ -75,12 +83,12 @@ export function buildReport(cluster: ProtectedCluster, started: StartedReport, o
     cluster: cluster.name,
     host: cluster.host,
     port: config.connection.port,
-    database: null, // these operations are about the whole cluster
+    database: started.database ?? null, // null: it is about the whole cluster
     startedAt: started.startedAt,
     finishedAt: finishedAt.toISOString(),
     durationSeconds: Math.max(0, finishedAt.getTime() - Date.parse(started.startedAt)) / 1000,
     mode: started.mode ?? modes[started.operation],
-    tool: tools[started.operation],
+    tool: started.tool ?? tools[started.operation],
     status: outcome.status,
     errorMessage: succeeded ? null : outcome.errorMessage,
     local: {
@@ -88,6 +96,7 @@ export function buildReport(cluster: ProtectedCluster, started: StartedReport, o
       globalsFile: null,
       checksumSha256: null,
       sizeBytes: succeeded ? (outcome.sizeBytes ?? null) : null,
+      ...(succeeded ? outcome.local : {}),
     },
     remote: { urls: succeeded ? urlsOf(cluster, outcome) : [] },
     workflowId: started.workflow?.workflowId ?? null,
@@ -121,10 +130,11 @@ export function failedBy(thrown: unknown, result: Record<string, unknown> = {}):
 }
 
 /**
- * One uuid a run, so that a run's attempts are one row wherever reports are collected, and the last one wins. Offline
+ * One uuid a run (of dumps: a run and database), so that a run's attempts are one row wherever reports are collected, and the last one wins. Offline
  * there is one attempt, and its id is the run. The namespace is the repository: copies of a report keep their uuid.
  */
-function reportUuid({ repository, name }: ProtectedCluster, { id, workflow }: StartedReport): string {
-  const run = workflow === null ? [id] : [workflow.workflowId, workflow.runId];
+function reportUuid({ repository, name }: ProtectedCluster, { id, workflow, database }: StartedReport): string {
+  const of = database === undefined ? [] : [database];
+  const run = workflow === null ? [id] : [workflow.workflowId, workflow.runId, ...of];
   return v5(JSON.stringify([name, ...run]), repository.id);
 }

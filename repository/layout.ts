@@ -62,6 +62,24 @@ export const narrowedHoldKey = (cluster: string, id: string): string => `${holdP
 /** Releasing is a create, too: a drill host may remove nothing. */
 export const releasedHoldKey = (cluster: string, id: string): string => `${holdPrefix(cluster)}${id}.released.json`;
 
+export const dumpPrefix = (cluster: string): string => `${cluster}/dumps/`;
+/** The commit file of a dump. */
+export const dumpKey = (cluster: string, id: string): string => `${dumpPrefix(cluster)}${id}.json`;
+/** As `tombstoneKey`. */
+export const dumpTombstoneKey = (cluster: string, id: string, deleter: string): string =>
+  `${dumpPrefix(cluster)}${id}.${deleter}.deleted.json`;
+export const dumpPartPrefix = (cluster: string, id: string): string => `${dumpPrefix(cluster)}${id}/`;
+/** What a dump's stream is: one of pg_dump's formats (a directory lies in a tar), or SQL. */
+export type DumpStream = 'dump.custom' | 'dump.directory.tar' | 'dump.tar' | 'dump.sql' | 'globals.sql';
+/** @param part counted from 1. */
+export const dumpPartKey = (
+  cluster: string,
+  id: string,
+  stream: DumpStream,
+  part: number,
+  suffix: CodecSuffix,
+): string => `${dumpPartPrefix(cluster, id)}${stream}.${part}${suffix}`;
+
 export const ownerPrefix = (cluster: string): string => `${cluster}/owner/`;
 /** @param number counted from 1; the highest is the owner. */
 export const ownerKey = (cluster: string, number: number): string =>

@@ -1,8 +1,10 @@
 import * as z from 'zod';
 import { ciphers } from '../codec/sealing.ts';
+import { dumpContents, dumpFormats, dumpKinds } from '../core/dump.ts';
 import { holdOperations, type WalRange } from '../core/hold.ts';
 import { runIdPattern } from '../core/ids.ts';
 import type { Lsn } from '../core/lsn.ts';
+import { isName } from '../core/names.ts';
 
 /* The JSON documents of a repository. Readers ignore fields they do not know and refuse a newer formatVersion. */
 
@@ -108,6 +110,74 @@ export const backupRecord = z.object({
   signature: z.object({ keyId: z.string(), ed25519: z.string() }).nullable(),
 });
 export type BackupRecord = z.infer<typeof backupRecord>;
+
+/** A stream in parts; decoded and joined in order they are the stream again. `sha256` and `plainBytes` are of all of it. */
+const dumpStream = z.object({
+  parts: z.array(storedPart).min(1),
+  plainBytes: z.number().int().nonnegative(),
+  sha256,
+});
+export type StoredStream = z.infer<typeof dumpStream>;
+
+/** The commit file of a dump. Canonical JSON (RFC 8785), signed. */
+export const dumpRecord = z.object({
+  formatVersion: z.number().int(),
+  id: z.string().regex(runIdPattern),
+  cluster: z.string(),
+  kind: z.enum(dumpKinds),
+  /** Null for globals and for the whole server. */
+  database: z.string().nullable(),
+  /** A label that retention goes by. */
+  tier: z.string().refine(isName),
+  format: z.enum(dumpFormats),
+  content: z.enum(dumpContents),
+  /** pg_dump's own: none, gzip:6, zstd:3; null where it is not known. */
+  compression: z.string().nullable(),
+  /** What was selected, as pg_dump was told; empty where all of it was. */
+  selection: z.object({
+    tables: z.array(z.string()),
+    excludeTables: z.array(z.string()),
+    excludeTableData: z.array(z.string()),
+    schemas: z.array(z.string()),
+    excludeSchemas: z.array(z.string()),
+  }),
+  owner: z.boolean(),
+  privileges: z.boolean(),
+  /** The server that it was taken from; null fields where an old file does not say. */
+  server: z.object({
+    major: z.number().int().nullable(),
+    version: z.string().nullable(),
+    systemId: z.string().nullable(),
+    inRecovery: z.boolean(),
+    encoding: z.string().nullable(),
+    collate: z.string().nullable(),
+    ctype: z.string().nullable(),
+    /** Who owns the database. */
+    owner: z.string().nullable(),
+  }),
+  /** Of pg_dump or pg_dumpall. */
+  toolVersion: z.string().nullable(),
+  host: z.string(),
+  /** Server clock before its snapshot was taken; what was committed before is in it. */
+  startedAt: time,
+  /** Clock of the host when pg_dump had ended. */
+  finishedAt: time,
+  dump: dumpStream,
+  /** Roles, tablespaces and settings of the server, as SQL. */
+  globals: dumpStream.nullable(),
+  /** What `pg_restore --list` says is in it; null for SQL. */
+  entries: z.object({ total: z.number().int(), tables: z.number().int(), tableData: z.number().int() }).nullable(),
+  codec,
+  keyId: z.string().nullable(),
+  /** How it was verified before it was committed: `exit`, `trailer`, `list`, `checksum`. */
+  verified: z.array(z.string()),
+  /** The file that it was taken over from; null for one that pgproof took. */
+  importedFrom: z.string().nullable(),
+  findings: z.array(z.string()),
+  notes: z.array(z.string()),
+  signature: z.object({ keyId: z.string(), ed25519: z.string() }).nullable(),
+});
+export type DumpRecord = z.infer<typeof dumpRecord>;
 
 /** WAL without which the backup cannot be restored at all. */
 export function neededWal({ timeline, startLsn, stopLsn }: BackupRecord): WalRange {

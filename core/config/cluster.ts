@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { dumps } from './dumps.ts';
 import { objectives } from './objectives.ts';
 import { retention } from './retention.ts';
 import { schedules } from './schedules.ts';
@@ -76,6 +77,13 @@ export const cluster = z.strictObject({
         .union([z.literal('auto'), absolutePath])
         .default('auto')
         .describe("Folder of PostgreSQL's programs; `auto` finds the server's major."),
+      docker: z
+        .string()
+        .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/, 'the name of a container')
+        .optional()
+        .describe(
+          'Name of a container: pg_dump, pg_restore and psql run in it, by `docker exec`. Only dumps do; connection is as seen from in there and from here.',
+        ),
     })
     .prefault({}),
   wal: wal.prefault({}),
@@ -104,6 +112,7 @@ export const cluster = z.strictObject({
   retention: retention.prefault({}),
   objectives: objectives.prefault({}),
   schedules: schedules.prefault({}),
+  dumps: dumps.prefault({}),
   drills: z
     .strictObject({
       checks: z.array(drillCheck).default([]).describe('Questions a restored server must answer in every drill.'),

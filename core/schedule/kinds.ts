@@ -18,6 +18,7 @@ const hours = 3600;
 /** What can run by itself. A restore never does; what a person must confirm cannot be confirmed here. */
 export const kinds = {
   backup: { overlap: 'skip', catchup: 12 * hours, jitter: 30 * minutes },
+  dump: { overlap: 'skip', catchup: 12 * hours, jitter: 30 * minutes },
   walSync: { overlap: 'skip', catchup: 1 * minutes, jitter: 0 }, // the next one says more than a late one
   copy: { overlap: 'skip', catchup: 12 * hours, jitter: 30 * minutes },
   expire: { overlap: 'skip', catchup: 6 * hours, jitter: 30 * minutes },

@@ -115,6 +115,7 @@ export async function prove({ cluster, backups }: Stage, day: number, upTo: numb
     verdictReason: null,
     kind: 'probe',
     backupId: backups[day - 1]!.id,
+    dump: null,
     target: 'name:a',
     reached: 'at restore point "a"',
     reachedWal: upTo === null ? null : { timeline: 1, lsn: formatLsn(BigInt((upTo + 1) * segmentBytes)) },

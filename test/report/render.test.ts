@@ -16,6 +16,7 @@ const drill: DrillResult = {
   verdict: 'passed',
   kind: 'probe',
   backupId: '20261120T140501Z-full-3fa94c1e',
+  dump: null,
   target: 'name:pgproof-20261120T150000Z-drill-00000001',
   reachedWal: null,
   reached: 'LSN 0/5000148',

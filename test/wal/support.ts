@@ -74,6 +74,7 @@ export async function openArchive(
       retention: { minimum: 1, repositories: {} },
       objectives: { rpo: 300 },
       schedules: {},
+      dumps: { databases: 'all', perDatabase: {} },
       drills: { checks: [] },
     },
     ...withRepositories([repository]),

@@ -1,0 +1,33 @@
+import * as z from 'zod';
+import { databaseName, dumpOptionFields, dumpOptions } from '../dump.ts';
+import { absolutePath } from './values.ts';
+
+export const dumps = z
+  .strictObject({
+    databases: z
+      .union([z.literal('all'), z.array(databaseName).min(1)])
+      .default('all')
+      .describe('Which databases `dump` takes: `all` that allow connections and are no templates, or these.'),
+    ...dumpOptionFields,
+    perDatabase: z
+      .record(databaseName, dumpOptions)
+      .default({})
+      .describe('Other options for single databases; what is not given there is as for all.'),
+    prefer: z
+      .enum(['primary', 'standby'])
+      .optional()
+      .describe('Where dumps are taken. Default: as backups are (`prefer` of the cluster).'),
+    export: z
+      .strictObject({
+        folder: absolutePath.describe('A folder of this host.'),
+        layout: z
+          .enum(['files', 'tiers'])
+          .default('files')
+          .describe(
+            '`files`: `<database>_<time>_<host>.dump`, its `.sha256` and `_globals.sql`; `tiers`: `<tier>/<tier>_<time>.sql.gz`.',
+          ),
+      })
+      .optional()
+      .describe('Every dump is written here, too, as ordinary files in the clear, once it is in the repository.'),
+  })
+  .describe('Logical dumps: which databases, and how.');
