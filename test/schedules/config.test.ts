@@ -63,7 +63,7 @@ describe('cron text and calendars', () => {
     [{ cron: '0 2 * * *', timezone: 'europe/berlin' }, "has 'europe/berlin'; expected a name of the IANA database"],
     [{ cron: '0 2 * * *', timezone: '+08:00' }, 'a name of the IANA database'],
     [{ calendar: { at: '25:00' } }, 'a time such as 02:00'],
-    [{ run: 'restore', every: '1d' }, "has 'restore'; expected backup, walSync"],
+    [{ run: 'restore', every: '1d' }, "has 'restore'; expected backup, dump, walSync"],
     [{ run: 'verify', every: '1d', with: { shar: 5 } }, 'with.shar: verify takes no such setting'],
     [{ run: 'verify', every: '1d', with: { share: 500 } }, 'with.share'],
     [{ run: 'expire', every: '1d', with: { confirmed: true } }, 'with.confirmed: expire takes no such setting'],
