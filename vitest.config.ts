@@ -9,7 +9,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     fsModuleCache: false,
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3, // of two cores: most tests wait for servers half of the time
     testTimeout: 60_000,
     hookTimeout: 120_000,
     teardownTimeout: 30_000,

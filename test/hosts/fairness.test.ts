@@ -23,7 +23,7 @@ vi.setConfig({ testTimeout: 180_000 });
 const [major] = alternate(1) as [string];
 const timeouts = {
   ...shortTimeouts,
-  bulk: { ...shortTimeouts.bulk, attempts: 1, sized: { ...shortTimeouts.bulk.sized, atLeast: 15 } },
+  bulk: { ...shortTimeouts.bulk, attempts: 1, sized: { atLeast: 15, bytesPerSecond: 50_000_000 } },
 };
 let fleet: Fleet;
 let blog: Cluster;

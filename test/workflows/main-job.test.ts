@@ -162,7 +162,12 @@ describe.each(alternate(1))('with PostgreSQL %s', (major) => {
     await fleet.stage.server.stop();
     try {
       const run = await fleet.start('backup');
-      await until(async () => (await reports()).filter(({ workflowId }) => workflowId === run.workflowId).length >= 2);
+      const { client } = fleet.temporal;
+      await until(async () => {
+        const { raw } = await client.workflow.getHandle(run.workflowId).describe();
+        return (raw.pendingActivities?.[0]?.attempt ?? 0) > 2;
+      });
+      expect((await reports()).filter(({ workflowId }) => workflowId === run.workflowId).length).toBeGreaterThan(1);
       await cancelOperation(fleet.temporal, run);
       await fleet.finish(run).catch(() => undefined);
       const mine = (await reports()).filter(({ workflowId }) => workflowId === run.workflowId);
