@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { ExecaError, execa } from 'execa';
 import { abortReason, throwIfAborted } from '../core/abort.ts';
 import { PgproofError } from '../core/errors.ts';
+import { dockerExec } from './docker.ts';
 import { dyingWithUs } from './guard.ts';
 import type { Tools } from './tools.ts';
 
@@ -53,16 +54,17 @@ export async function runTool(
 /** Starts one of PostgreSQL's programs whose output is a stream. It dies with this process, and its whole process group on abort. */
 export function spawnTool(tools: Tools, name: string, args: readonly string[], options: ToolOptions): ToolProcess {
   throwIfAborted(options.signal);
-  const [file, argv] = dyingWithUs('KILL', join(tools.bin, name), args);
+  // Messages are read by programs and quoted in reports: one language, whatever the host speaks.
+  const env = { LC_ALL: 'C', ...options.env };
+  const [file, argv] = dyingWithUs('KILL', ...commandOf(tools, name, args, Object.keys(env)));
   const child = execa(file, argv, {
     cancelSignal: options.signal,
     timeout: options.timeoutSeconds * 1000,
     forceKillAfterDelay: 5000,
     killDescendants: true,
     cwd: options.cwd ?? '/',
-    // Messages are read by programs and quoted in reports: one language, whatever the host speaks.
-    env: { LC_ALL: 'C', ...options.env },
-    stdin: 'ignore',
+    env,
+    stdin: tools.container === undefined ? 'ignore' : 'pipe', // what runs in a container lives as long as this pipe
     // execa's types know one kind or the other, not either.
     stdout: (options.stdout ?? 'pipe') as 'pipe',
     buffer: false,
@@ -83,6 +85,15 @@ export function spawnTool(tools: Tools, name: string, args: readonly string[], o
     ended,
     kill: () => void child.kill(),
   };
+}
+
+function commandOf(
+  { bin, container }: Tools,
+  name: string,
+  args: readonly string[],
+  env: readonly string[],
+): [file: string, args: readonly string[]] {
+  return container === undefined ? [join(bin, name), args] : dockerExec(container, name, args, { env });
 }
 
 function toolError(

@@ -4,8 +4,8 @@ import { delimiter, join } from 'node:path';
 import { PgproofError } from '../core/errors.ts';
 import { toolVersion } from './version.ts';
 
-/** PostgreSQL's programs of one major, all in one folder. */
-export type Tools = { bin: string; major: number };
+/** PostgreSQL's programs of one major, all in one folder; or, with `container`, those that are on the PATH in there. */
+export type Tools = { bin: string; major: number; container?: string };
 
 /** What pgproof runs. A client package alone has only some of them. */
 const needed = ['postgres', 'pg_basebackup', 'pg_controldata', 'pg_verifybackup', 'pg_waldump'];

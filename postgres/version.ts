@@ -24,11 +24,16 @@ export function supportedMajor(versionNumber: number, versionText: string): numb
  */
 export async function toolVersion(path: string): Promise<{ major: number; text: string }> {
   const { stdout } = await execa(path, ['--version'], { timeout: 10_000, reject: false, env: { LC_ALL: 'C' } });
-  const match = /\(PostgreSQL\) (\d+)\S*/.exec(stdout);
+  return parseToolVersion(path, stdout);
+}
+
+/** @throws {PgproofError} `tool-output` */
+export function parseToolVersion(path: string, said: string): { major: number; text: string } {
+  const match = /\(PostgreSQL\) (\d+)\S*/.exec(said);
   if (match === null) {
     throw new PgproofError('tool-output', `'${path} --version' does not answer like a PostgreSQL program`, {
       facts: { path },
     });
   }
-  return { major: Number(match[1]), text: stdout.replace(/^.*\(PostgreSQL\) /, '').trim() };
+  return { major: Number(match[1]), text: said.replace(/^.*\(PostgreSQL\) /, '').trim() };
 }
