@@ -36,6 +36,9 @@ export const errorKinds = {
   'key-wrong': { permanent: true, exit: 2 },
   'key-write-only': { permanent: true, exit: 2 },
   'passphrase-wrong': { permanent: true, exit: 2 },
+  'passphrase-missing': { permanent: true, exit: 2 },
+  'file-refused': { permanent: true, exit: 2 },
+  'file-unknown': { permanent: true, exit: 2 },
 
   'object-missing': { permanent: true, exit: 1 },
   'object-exists': { permanent: true, exit: 1 },
@@ -101,6 +104,13 @@ export const errorKinds = {
   'recovery-failed': { permanent: true, exit: 1 },
   'recovery-unreached': { permanent: true, exit: 1 },
   'restore-unverified': { permanent: true, exit: 3 },
+  'restore-unconfirmed': { permanent: true, exit: 3 },
+  'database-exists': { permanent: true, exit: 2 },
+  'database-missing': { permanent: true, exit: 2 },
+  'database-not-empty': { permanent: true, exit: 2 },
+  'database-in-use': { permanent: false, exit: 1 },
+  'dump-unfit': { permanent: true, exit: 3 },
+  'dump-restore-failed': { permanent: true, exit: 1 },
 
   'expire-refused': { permanent: true, exit: 3 },
   'copy-incomplete': { permanent: false, exit: 1 },

@@ -1,0 +1,33 @@
+import * as z from 'zod';
+import { drillCheckResult, phase } from '../../core/report.ts';
+
+export const countedTable = z.object({ schema: z.string(), table: z.string(), rows: z.number().nullable() });
+
+/** What the restore of a dump came to; a part of the result of a plan's report, and of a drill's. */
+export const dumpRestoreResult = z.object({
+  /** The dump's id, or the file's path. */
+  dump: z.string(),
+  format: z.string(),
+  /** Of the dump. */
+  sourceDatabase: z.string().nullable(),
+  sourceVersion: z.string().nullable(),
+  /** What it was restored to. */
+  database: z.string(),
+  serverVersion: z.string(),
+  /** pg_restore or psql, and its version. */
+  tool: z.string(),
+  jobs: z.number(),
+  plainBytes: z.number(),
+  /** prepare, fetch, create, globals, restore, count, checks. */
+  phases: z.array(phase),
+  /** Tables that are there now, of those that users make, and how many the dump's list has; null where it has none. */
+  tables: z.object({ found: z.number(), expected: z.number().nullable() }),
+  /** The largest, counted one by one; null rows: it took too long. */
+  largest: z.array(countedTable),
+  /** `drills.checks` of this database, asked in the restored one. A failed one fails no restoreDump: its caller judges. */
+  checks: z.array(drillCheckResult),
+  /** Roles and tablespaces that exist otherwise than the dump's globals say, and were left alone; sentences. */
+  conflicts: z.array(z.string()),
+  notes: z.array(z.string()),
+});
+export type DumpRestoreResult = z.infer<typeof dumpRestoreResult>;
