@@ -70,7 +70,7 @@ async function open(tools: Tools): Promise<ProtectedCluster> {
       wal: { mode: 'archive', acknowledge: 'spool', heartbeat: 10 },
       repositories: ['bench'],
       write: 'first',
-      retention: { minimum: 1, repositories: {} },
+      retention: { minimum: 1, dumps: {}, repositories: {} },
       objectives: { rpo: 300 },
       schedules: {},
       dumps: { databases: 'all', perDatabase: {} },

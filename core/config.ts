@@ -121,4 +121,5 @@ export type S3Config = Extract<RepositoryConfig, { type: 's3' }>;
 export type BucketConfig = OssConfig | S3Config;
 export type DrillCheckConfig = ClusterConfig['drills']['checks'][number];
 export type RetentionConfig = ClusterConfig['retention'];
+export type DumpRetentionConfig = RetentionConfig['dumps'];
 export type ScheduleConfig = ClusterConfig['schedules'][string];

@@ -15,5 +15,14 @@ export const objectives = z.strictObject({
     .describe(
       'How old the newest backup may become before the hosts of the cluster alarm, which they do without Temporal. Without it: half as long again as the longest pause between two scheduled backups; without such a schedule, any age.',
     ),
-  proof: duration.optional().describe('The same for the newest drill that passed, and the schedules of drills.'),
+  dump: duration
+    .optional()
+    .describe(
+      'The same for dumps: the newest of each database that `dumps.databases` names; of `all`, the newest. Without it: as the schedules of dumps promise.',
+    ),
+  proof: duration
+    .optional()
+    .describe(
+      'The same for the newest drill that passed, and the schedules of drills; drills of dumps are not counted.',
+    ),
 });

@@ -24,21 +24,41 @@ const rules = {
     .describe('Never fewer whole full backups than this, the newest, whatever the other rules say.'),
 };
 
+const dumpRules = z
+  .strictObject({
+    window: duration.optional().describe('All that were made since; counted back from the newest of the tier.'),
+    last: count.optional().describe('The newest so many.'),
+    daily: count.optional().describe('The newest of each of so many days.'),
+    weekly: count.optional().describe('The newest of each of so many weeks; a week begins on Monday.'),
+    monthly: count.optional().describe('The newest of each of so many months.'),
+    yearly: count.optional().describe('The newest of each of so many years.'),
+    minimum: count.min(1).default(1).describe('Never fewer than this, the newest, whatever the other rules say.'),
+  })
+  .describe('Rules for the dumps of one tier.');
+
+const dumps = z
+  .record(name, dumpRules)
+  .default({})
+  .describe(
+    'What `expire` keeps of dumps, by their tier; each database is counted alone. Dumps of a tier without rules are never deleted.',
+  );
+
 type Rules = { window?: number | undefined; wal?: number | undefined };
 
 /** WAL since a time within the window is kept already. */
 const isLonger = ({ window, wal }: Rules): boolean => wal === undefined || window === undefined || wal > window;
 const longer = { path: ['wal'], message: 'must be longer than window, whose WAL is kept anyway' };
 
-const repositoryRetention = z.strictObject(rules).refine(isLonger, longer);
+const repositoryRetention = z.strictObject({ ...rules, dumps }).refine(isLonger, longer);
 
 export const retention = z
   .strictObject({
     ...rules,
+    dumps,
     repositories: z
       .record(name, repositoryRetention)
       .default({})
-      .describe('Other rules for single repositories: they replace those above there.'),
+      .describe('Other rules for single repositories: they replace all of those above there.'),
   })
   .refine(isLonger, longer)
   .describe('What `expire` keeps. Without any rule nothing is ever deleted.');

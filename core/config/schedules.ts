@@ -78,9 +78,11 @@ const schedule = z
         `A run that was missed because Temporal was away is made up for within so long. Default: ${byKind('catchup')}.`,
       ),
     with: z
-      .record(z.string(), z.union([z.string(), z.number(), z.boolean()]))
+      .record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]))
       .default({})
-      .describe("The operation's own settings, as the command line has them: `share`, `restore`, `to`, …"),
+      .describe(
+        "The operation's own settings, as the command line has them: `share`, `restore`, `to`, `tier`, `databases`, …",
+      ),
   })
   .superRefine((value, context) => {
     const refuse = (path: PropertyKey[], message: string, input: unknown): void =>

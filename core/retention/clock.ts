@@ -6,7 +6,7 @@
 export type Stamped = { id: string; at: number };
 
 /** A server's clock may be that much ahead of the one that plans. */
-const toleranceMs = 3_600_000;
+export const toleranceMs = 3_600_000;
 
 /**
  * The times to reckon with, by id. A stamp that contradicts the order counts as the one that follows it, which is never older

@@ -9,8 +9,8 @@ import type { HistoryEntry } from '../timeline.ts';
  * Whatever could not be read stands here as such: it deletes nothing.
  */
 
-/** The rules of one repository. */
-export type RetentionRules = Omit<RetentionConfig, 'repositories'>;
+/** The rules of one repository for its backups. */
+export type RetentionRules = Omit<RetentionConfig, 'repositories' | 'dumps'>;
 
 /** A position in the WAL of an era. */
 export type WalPoint = { timeline: TimelineId; lsn: Lsn };

@@ -1,8 +1,8 @@
-import { type Hold, isInForce } from '../hold.ts';
 import { calendarOf } from './calendar.ts';
 import { type Chains, chainsOf, childrenFirst } from './chains.ts';
 import { clockContradiction, iso, suddenSilence } from './clock.ts';
 import type { ProofFacts, RepositoryFacts, RetentionRules } from './facts.ts';
+import { endedByLeap } from './leap.ts';
 import { lineageOf } from './lineage.ts';
 import { protectedBackups, provenBackups } from './protect.ts';
 import { hasRules, type Kept, keepByRules, type Reason, ruleText } from './rules.ts';
@@ -128,9 +128,6 @@ function split(
   };
 }
 
-/** Holds are no shorter than that. */
-const dayMs = 86_400_000;
-
 function refusalsOf(
   { backups, holds }: RepositoryFacts,
   { main }: Sequence,
@@ -140,12 +137,8 @@ function refusalsOf(
 ): string[] {
   const refusals: string[] = [];
   const times = main.map(({ at }) => at);
-  const leap = suddenSilence(times, dayMs);
-  const ended = leap === null ? [] : holds.filter((hold) => endedWithin(hold, leap, reference));
-  if (leap !== null && ended.length > 0)
-    refusals.push(
-      `no backup was made between ${iso(leap.from)} and ${iso(leap.to)}, or a clock jumped: only by that has ended what ${ended.map(({ id }) => id).join(', ')} holds`,
-    );
+  const ended = endedByLeap(holds, times, reference, 'backup');
+  if (ended !== null) refusals.push(ended);
   if (doomed.size === 0) return refusals;
   const clock = clockContradiction(times, now);
   if (clock !== null) refusals.push(`the clock cannot be right: ${clock}`);
@@ -158,10 +151,6 @@ function refusalsOf(
   if (doomed.size * 2 > backups.length)
     refusals.push(`${doomed.size} of ${backups.length} backups would go, more than half`);
   return refusals;
-}
-
-function endedWithin(hold: Hold, { from, to }: { from: number; to: number }, reference: number): boolean {
-  return Date.parse(hold.heldAt) < to && isInForce(hold, new Date(from)) && !isInForce(hold, new Date(reference));
 }
 
 function notesOf(

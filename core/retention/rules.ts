@@ -15,6 +15,7 @@ export type Rule =
   | (typeof periods)[number]
   | 'branch'
   | 'parent'
+  | 'newest'
   | 'proof'
   | 'hold'
   | 'damaged'
@@ -92,9 +93,13 @@ function windowOf(main: readonly Standing[], reference: number, seconds: number)
   return { since, before: main.slice(Math.max(0, behind - 1), behind), inside: main.slice(behind) };
 }
 
-/** The newest backup of each of the newest so many periods that have one. */
-function newestOfEach(main: readonly Standing[], count: number, nameOf: (at: number) => string): Map<string, Standing> {
-  const newest = new Map<string, Standing>();
+/** The newest of each of the newest so many periods that have one. @param main oldest first. */
+export function newestOfEach<Made extends { at: number }>(
+  main: readonly Made[],
+  count: number,
+  nameOf: (at: number) => string,
+): Map<string, Made> {
+  const newest = new Map<string, Made>();
   for (const backup of main.toReversed()) {
     const name = nameOf(backup.at);
     if (newest.has(name)) continue;
@@ -116,4 +121,4 @@ export function ruleText(rules: RetentionRules, reference: number): string {
   return `not needed for ${words.join(', ')}`;
 }
 
-const isSet = (value: number | undefined): value is number => value !== undefined && value > 0;
+export const isSet = (value: number | undefined): value is number => value !== undefined && value > 0;

@@ -29,7 +29,7 @@ describe.each(alternate(1))('scenario 37: expire beside others, PostgreSQL %s', 
 
   beforeAll(async () => {
     stage = await openRestoreStage({ major });
-    const retention = { minimum: 1, last: 1, repositories: {} };
+    const retention = { minimum: 1, last: 1, dumps: {}, repositories: {} };
     cluster = { ...stage.cluster, config: { ...stage.cluster.config, retention } };
   });
   afterAll(() => stage?.dispose());

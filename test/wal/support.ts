@@ -71,7 +71,7 @@ export async function openArchive(
       wal: { mode: 'archive', acknowledge: 'spool', heartbeat: 1 },
       repositories: ['local'],
       write: 'first',
-      retention: { minimum: 1, repositories: {} },
+      retention: { minimum: 1, dumps: {}, repositories: {} },
       objectives: { rpo: 300 },
       schedules: {},
       dumps: { databases: 'all', perDatabase: {} },
