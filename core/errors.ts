@@ -75,6 +75,7 @@ export const errorKinds = {
   'server-in-recovery': { permanent: false, exit: 1 },
   'primary-missing': { permanent: false, exit: 1 },
   'rights-missing': { permanent: true, exit: 2 },
+  'tool-outdated': { permanent: true, exit: 2 },
   'tool-failed': { permanent: false, exit: 1 },
   'tool-output': { permanent: true, exit: 1 },
   'cluster-busy': { permanent: false, exit: 1 },
@@ -92,6 +93,7 @@ export const errorKinds = {
   'timeline-not-adopted': { permanent: true, exit: 1 },
 
   'backup-unverified': { permanent: false, exit: 1 },
+  'dump-incomplete': { permanent: true, exit: 1 },
   'manifest-invalid': { permanent: true, exit: 1 },
   'tar-invalid': { permanent: true, exit: 3 },
 
@@ -109,6 +111,8 @@ export const errorKinds = {
   'database-missing': { permanent: true, exit: 2 },
   'database-not-empty': { permanent: true, exit: 2 },
   'database-in-use': { permanent: false, exit: 1 },
+  'dump-refused': { permanent: true, exit: 2 },
+  'dump-unverified': { permanent: false, exit: 1 },
   'dump-unfit': { permanent: true, exit: 3 },
   'dump-restore-failed': { permanent: true, exit: 1 },
 
