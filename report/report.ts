@@ -38,6 +38,8 @@ export type Outcome =
       repositories?: readonly string[];
       /** What lies on this host as a file. */
       local?: Partial<Report['local']>;
+      /** In what way, where only the end shows it. */
+      mode?: string;
     }
   | { status: 'FAILED' | 'CANCELLED'; errorMessage: string; result?: Record<string, unknown> };
 
@@ -87,7 +89,7 @@ export function buildReport(cluster: ProtectedCluster, started: StartedReport, o
     startedAt: started.startedAt,
     finishedAt: finishedAt.toISOString(),
     durationSeconds: Math.max(0, finishedAt.getTime() - Date.parse(started.startedAt)) / 1000,
-    mode: started.mode ?? modes[started.operation],
+    mode: (succeeded ? outcome.mode : undefined) ?? started.mode ?? modes[started.operation],
     tool: started.tool ?? tools[started.operation],
     status: outcome.status,
     errorMessage: succeeded ? null : outcome.errorMessage,
