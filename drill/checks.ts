@@ -4,14 +4,12 @@ import type { ConnectionConfig, DrillCheckConfig } from '../core/config.ts';
 import { asPgproofError, hasCode } from '../core/errors.ts';
 import { type Lsn, parseLsn } from '../core/lsn.ts';
 import type { DrillCheckResult } from '../core/report.ts';
-import { execute, queryOne, type SqlClient, withClient } from '../postgres/client.ts';
-import { sqlError } from '../postgres/sql-errors.ts';
+import { askAssertion, type Judged } from '../postgres/assertion.ts';
+import { queryOne, type SqlClient, withClient } from '../postgres/client.ts';
 import { type Probe, readMarkers } from './probe.ts';
 
-type Answer = { passed: boolean | null; detail: string };
-
 /** One question to a restored server. */
-type Question = { name: string; ask(): Promise<Answer> };
+type Question = { name: string; ask(): Promise<Judged> };
 
 export const ownChecks = ['pg_verifybackup', 'stopped-at-target', 'marker-a-present', 'marker-b-absent'] as const;
 
@@ -37,7 +35,7 @@ export async function askEverything(
     { name: 'marker-b-absent', ask: () => inOurs((client) => hasNoMarkerB(client, probe)) },
     ...checks.map(({ name, database, sql }) => ({
       name,
-      ask: () => inDatabase(database, (client) => isTrue(client, sql)),
+      ask: () => inDatabase(database, (client) => askAssertion(client, sql)),
     })),
   ];
   const results: DrillCheckResult[] = [];
@@ -70,7 +68,7 @@ async function answer({ name, ask }: Question, signal: AbortSignal): Promise<Dri
 }
 
 /** The end of the restore point's own record: not a record more, not a record less. */
-async function stoppedAt(client: SqlClient, lsn: Lsn): Promise<Answer> {
+async function stoppedAt(client: SqlClient, lsn: Lsn): Promise<Judged> {
   const row = z.object({ recovery: z.boolean(), paused: z.boolean(), lsn: z.string().nullable() });
   const sql = `SELECT recovery, CASE WHEN recovery THEN pg_is_wal_replay_paused() ELSE false END AS paused,
                       pg_last_wal_replay_lsn()::text AS lsn
@@ -81,36 +79,12 @@ async function stoppedAt(client: SqlClient, lsn: Lsn): Promise<Answer> {
   return { passed: stopped === lsn, detail: `replay stopped at ${stopped}, the restore point ends at ${lsn}` };
 }
 
-async function hasMarkerA(client: SqlClient, { drillId }: Probe): Promise<Answer> {
+async function hasMarkerA(client: SqlClient, { drillId }: Probe): Promise<Judged> {
   const passed = (await readMarkers(client, drillId)).includes('A');
   return { passed, detail: `the row written before the restore point is ${passed ? 'there' : 'MISSING'}` };
 }
 
-async function hasNoMarkerB(client: SqlClient, { drillId }: Probe): Promise<Answer> {
+async function hasNoMarkerB(client: SqlClient, { drillId }: Probe): Promise<Judged> {
   const passed = !(await readMarkers(client, drillId)).includes('B');
   return { passed, detail: `the row written after the restore point is ${passed ? 'not there' : 'THERE'}` };
-}
-
-/** By a cursor: whatever the query is, two rows at most come over. */
-async function isTrue(client: SqlClient, sql: string): Promise<Answer> {
-  await execute(client, 'BEGIN TRANSACTION READ ONLY');
-  try {
-    await client.query(`DECLARE pgproof_check NO SCROLL CURSOR FOR ${sql}`);
-    const { rows } = await client.query<unknown[]>({ text: 'FETCH 2 FROM pgproof_check', rowMode: 'array' });
-    return judge(rows);
-  } catch (error) {
-    throw sqlError(error, sql);
-  }
-}
-
-function judge(rows: readonly unknown[][]): Answer {
-  if (rows.length !== 1) {
-    return {
-      passed: null,
-      detail: `not to be judged: it answered ${rows.length === 0 ? 'no row' : 'more than one row'}`,
-    };
-  }
-  const value = rows[0]?.[0];
-  if (typeof value === 'boolean' || value === null) return { passed: value === true, detail: `it answered ${value}` };
-  return { passed: null, detail: 'not to be judged: its first column is neither true nor false' };
 }
