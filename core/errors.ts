@@ -62,6 +62,8 @@ export const errorKinds = {
   'backup-missing': { permanent: true, exit: 2 },
   'backup-ambiguous': { permanent: true, exit: 2 },
   'backup-deleted': { permanent: true, exit: 1 },
+  'report-missing': { permanent: true, exit: 2 },
+  'report-ambiguous': { permanent: true, exit: 2 },
   'hold-missing': { permanent: true, exit: 2 },
   'owner-other': { permanent: true, exit: 2 },
   'era-undeclared': { permanent: true, exit: 2 },
@@ -81,6 +83,8 @@ export const errorKinds = {
   'cluster-busy': { permanent: false, exit: 1 },
   'sql-failed': { permanent: false, exit: 1 },
   'schema-missing': { permanent: true, exit: 2 },
+  'sink-unusable': { permanent: true, exit: 2 },
+  'outbox-full': { permanent: false, exit: 1 },
 
   'spool-invalid': { permanent: true, exit: 1 },
   'spool-busy': { permanent: false, exit: 1 },

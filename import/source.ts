@@ -1,0 +1,85 @@
+import { lstat, realpath } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import type { DumpFormat, DumpKind } from '../core/dump.ts';
+import { PgproofError } from '../core/errors.ts';
+import { type OldFile, openFile } from './file.ts';
+import { openFolder } from './folder.ts';
+import { type DumpHead, readHead } from './head.ts';
+import type { Layer, Opening } from './peel.ts';
+import { describe, disagreement, promised } from './suffixes.ts';
+import { toItsEnd } from './trailer.ts';
+
+/** A dump that lies in a file, or in the folder of a directory dump. */
+export type FileSource = {
+  /** Absolute, without symlinks in it. */
+  path: string;
+  name: string;
+  format: DumpFormat;
+  kind: DumpKind;
+  /** How it is compressed and encrypted, from the outside in; a directory dump's own compression is none of these. */
+  layers: readonly Layer[];
+  /** In words: `SQL, gzip, aes-256-cbc`. */
+  form: string;
+  storedBytes: number;
+  modifiedAt: Date;
+  /** Where name and content differ, a sentence. */
+  disagreement: string | null;
+  /** What the dump says of itself. */
+  head: DumpHead;
+  /** The bytes as they lie there; null for a folder. */
+  stored: ((signal: AbortSignal) => AsyncIterable<Buffer>) | null;
+  /**
+   * The dump's own bytes; a directory dump's as one tar. They count for nothing before the stream has ended well: a cut file shows
+   * only there, as `object-damaged` or `tar-invalid` with its path.
+   */
+  open(signal: AbortSignal): Readable;
+};
+
+export type SourceOptions = Partial<Opening>;
+
+/**
+ * Recognises a dump by its bytes: SQL, custom, tar, within gzip and the CBC ciphers of `openssl enc -pbkdf2 -salt` in whatever order, or
+ * the folder of a directory dump. It reads some kilobytes only.
+ * @throws {PgproofError} `file-refused`, `file-unknown`; `passphrase-missing`, `passphrase-wrong`, `object-damaged`, with the path.
+ */
+export async function openSource(
+  path: string,
+  { passphrase = null, cipher = null }: SourceOptions = {},
+): Promise<FileSource> {
+  const stat = await lstat(path).catch((cause: NodeJS.ErrnoException) => {
+    throw new PgproofError('file-refused', `'${path}' cannot be read (${cause.code})`, { facts: { path }, cause });
+  });
+  if (stat.isDirectory()) return openFolder(await realpath(path));
+  const file = await openFile(path, { passphrase, cipher });
+  const { format, kind } = dumpIn(file) ?? unknown(path, describe(file));
+  return {
+    path: await realpath(path),
+    name: file.name,
+    layers: file.layers,
+    storedBytes: file.storedBytes,
+    modifiedAt: file.modifiedAt,
+    stored: file.stored,
+    head: readHead(file.content, file.head),
+    format,
+    kind,
+    form: describe(file),
+    disagreement: disagreement(file),
+    open: (signal) => Readable.from(toItsEnd(file.plain(signal), { path, format, kind }), { objectMode: false }),
+  };
+}
+
+function dumpIn({ name, content, head }: OldFile): { format: DumpFormat; kind: DumpKind } | null {
+  if (content === 'custom' || content === 'tar') return { format: content, kind: 'database' };
+  if (content !== 'text') return null;
+  const text = head.toString('latin1');
+  if (/^-- PostgreSQL database dump\r?$/m.test(text)) return { format: 'plain', kind: 'database' };
+  if (!/^-- PostgreSQL database cluster dump\r?$/m.test(text)) return null;
+  return { format: 'plain', kind: promised(name).stem.endsWith('_globals') ? 'globals' : 'cluster' };
+}
+
+function unknown(path: string, form: string): never {
+  throw new PgproofError('file-unknown', `'${path}' is no dump of PostgreSQL's: it is ${form}`, {
+    facts: { path, form },
+    hint: 'pgproof reads what pg_dump and pg_dumpall write, in gzip or encrypted by `openssl enc -pbkdf2 -salt` or both.',
+  });
+}
