@@ -12,6 +12,7 @@ import { currentEra } from '../repository/eras.ts';
 import { sealingFor } from '../repository/keys.ts';
 import { partKey } from '../repository/layout.ts';
 import type { Repository } from '../repository/repository.ts';
+import { backupShelf } from '../repository/shelf.ts';
 import { mayReap, noteBegun } from './begun.ts';
 import type { CopiedBase, CopyJob } from './copied.ts';
 import { expectedBytes } from './expected.ts';
@@ -85,7 +86,7 @@ async function clearLeftovers(cluster: ProtectedCluster, { era, copies }: Fit, r
   const except = await livePendings(cluster);
   const mine = await mayReap(cluster);
   await copies.each(run.signal, (repository) =>
-    reapLeftovers(repository, cluster.name, era.era, {
+    reapLeftovers(repository, backupShelf(cluster.name, era.era), {
       except,
       mayReap: mine,
       ...others(cluster, repository),
@@ -175,7 +176,7 @@ async function clearEra(cluster: ProtectedCluster, own: string, signal: AbortSig
     cluster.written.map(async (repository) => {
       const era = await currentEra(repository, cluster.name, { signal });
       if (era === undefined) return;
-      await reapLeftovers(repository, cluster.name, era.era, {
+      await reapLeftovers(repository, backupShelf(cluster.name, era.era), {
         except,
         own,
         mayReap: mine,

@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startOperation } from '../client/temporal.ts';
-import { inParallel } from '../copy/parallel.ts';
+import { inParallel } from '../core/parallel.ts';
 import { endRun, startRun } from '../test/support/places.ts';
 import { runsADay } from './fleet-config.ts';
 import { type BenchFleet, openBenchFleet } from './fleet-of.ts';

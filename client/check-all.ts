@@ -1,5 +1,5 @@
 import { sectionHash } from '../activities/section-hash.ts';
-import { inParallel } from '../copy/parallel.ts';
+import { inParallel } from '../core/parallel.ts';
 import type { ClusterConfig, Config } from '../core/config.ts';
 import { hasCode, type PgproofError } from '../core/errors.ts';
 import { changeText, planSchedules } from '../workers/schedules/plan.ts';

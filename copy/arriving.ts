@@ -6,6 +6,7 @@ import { commitStates } from '../repository/commit-state.ts';
 import { listCuts } from '../repository/cuts.ts';
 import { holdEverything, listHolds, narrowHold, releaseHold } from '../repository/holds.ts';
 import type { BackupRecord, EraRecord } from '../repository/record.ts';
+import { backupShelf } from '../repository/shelf.ts';
 import { isWithoutWal } from './backups.ts';
 import type { Copying } from './copying.ts';
 
@@ -70,7 +71,7 @@ async function arriving(
   const { signal } = run;
   const needs: EraNeeds[] = [];
   for (const { era } of eras) {
-    const there = await commitStates(to, cluster, era, { signal });
+    const there = await commitStates(to, backupShelf(cluster, era), { signal });
     const cuts = await listCuts(to, cluster, era, { signal });
     const records = entries.flatMap((entry) =>
       entry.era === era && entry.state === 'whole' && !there.has(entry.id) && !isWithoutWal(entry.record, cuts)

@@ -2,6 +2,7 @@ import { PgproofError } from '../core/errors.ts';
 import { commitState } from '../repository/commit-state.ts';
 import { basePrefix } from '../repository/layout.ts';
 import type { BackupRecord, EraRecord, StoredPart } from '../repository/record.ts';
+import { backupShelf } from '../repository/shelf.ts';
 import { commitCopy } from './commit.ts';
 import type { Compared } from './compare.ts';
 import type { Copying } from './copying.ts';
@@ -31,7 +32,7 @@ export async function copyBackup(
 /** An increment without its parent restores nothing. */
 async function assertParentThere({ to, cluster, run }: Copying, { id, era, parent }: BackupRecord): Promise<void> {
   if (parent === null) return;
-  const { committed, tombstones } = await commitState(to, cluster, era, parent, { signal: run.signal });
+  const { committed, tombstones } = await commitState(to, backupShelf(cluster, era), parent, { signal: run.signal });
   if (committed && tombstones.length === 0) return;
   throw new PgproofError(
     'backup-unverified',

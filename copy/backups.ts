@@ -13,6 +13,7 @@ import {
   neverCommitted,
   tombstoneRecord,
 } from '../repository/record.ts';
+import { backupShelf } from '../repository/shelf.ts';
 import { copyBackup } from './backup.ts';
 import { compare } from './compare.ts';
 import type { Copying } from './copying.ts';
@@ -25,7 +26,7 @@ import type { Copying } from './copying.ts';
 export async function copyBackups(copying: Copying, era: EraRecord, entries: readonly BackupEntry[]): Promise<void> {
   const { to, cluster, run, tally } = copying;
   const { signal } = run;
-  const states = await commitStates(to, cluster, era.era, { signal });
+  const states = await commitStates(to, backupShelf(cluster, era.era), { signal });
   const ours = entries.filter((entry) => entry.era === era.era);
   const unlike = await idsUnlike(copying, era, new Set(ours.map(({ id }) => id)));
   const cuts = await listCuts(to, cluster, era.era, { signal });
@@ -59,7 +60,7 @@ const walExpired = (id: string, repository: string): string =>
 
 /** A backup that was deleted at the source meanwhile could not be copied whole, and nothing is wrong with that. */
 async function forgiveDeleted({ from, cluster, run, tally }: Copying, { era, id }: BackupRecord): Promise<void> {
-  const { committed, tombstones } = await commitState(from, cluster, era, id, { signal: run.signal });
+  const { committed, tombstones } = await commitState(from, backupShelf(cluster, era), id, { signal: run.signal });
   if (committed && tombstones.length === 0) return;
   tally.withdraw(backupKey(cluster, era, id));
   tally.withdraw(basePrefix(cluster, era, id));

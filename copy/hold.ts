@@ -4,6 +4,7 @@ import type { BackupEntry } from '../repository/catalogue.ts';
 import { commitStates } from '../repository/commit-state.ts';
 import { placeHold, releaseHold } from '../repository/holds.ts';
 import type { EraRecord } from '../repository/record.ts';
+import { backupShelf } from '../repository/shelf.ts';
 import type { Copying } from './copying.ts';
 
 /** A copy of many terabytes over a thin line takes days. */
@@ -76,7 +77,7 @@ async function missingAt(
   for (const { era } of eras) {
     const ours = entries.filter((entry) => entry.era === era && entry.state === 'whole');
     if (ours.length === 0) continue;
-    const there = await commitStates(to, cluster, era, { signal: run.signal });
+    const there = await commitStates(to, backupShelf(cluster, era), { signal: run.signal });
     const backups = ours.flatMap(({ id }) => (there.has(id) ? [] : [id]));
     if (backups.length > 0) needs.push({ era, backups, wal: [] });
   }

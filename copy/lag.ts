@@ -10,6 +10,7 @@ import { commitStates } from '../repository/commit-state.ts';
 import { isCut, listCuts } from '../repository/cuts.ts';
 import { parseWalKey, walPrefix } from '../repository/layout.ts';
 import type { EraRecord } from '../repository/record.ts';
+import { backupShelf } from '../repository/shelf.ts';
 import type { WalListing } from '../repository/wal.ts';
 import { archiveFrontier, type Frontier } from '../wal/frontier.ts';
 import { newestArchivedHeartbeat } from '../wal/heartbeat.ts';
@@ -57,9 +58,11 @@ async function missingBackups(
   const records = new Map(entries.map((entry) => [entry.id, entry.state === 'whole' ? entry.record : null]));
   const missing: string[] = [];
   for (const { era } of eras) {
-    const theirs = await commitStates(to, cluster, era, { signal: run.signal });
+    const theirs = await commitStates(to, backupShelf(cluster, era), { signal: run.signal });
     const cuts = await listCuts(to, cluster, era, { signal: run.signal });
-    for (const [id, { committed, tombstones }] of await commitStates(from, cluster, era, { signal: run.signal })) {
+    for (const [id, { committed, tombstones }] of await commitStates(from, backupShelf(cluster, era), {
+      signal: run.signal,
+    })) {
       const state = theirs.get(id);
       const record = records.get(id) ?? null;
       const isExpired = record !== null && isWithoutWal(record, cuts);

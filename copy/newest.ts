@@ -3,6 +3,7 @@ import { type SegmentName, segmentNumber, segmentNumberAt } from '../core/segmen
 import type { BackupEntry } from '../repository/catalogue.ts';
 import { commitState } from '../repository/commit-state.ts';
 import type { BackupRecord, EraRecord } from '../repository/record.ts';
+import { backupShelf } from '../repository/shelf.ts';
 import { copyArchive, every } from './archive.ts';
 import { copyBackups } from './backups.ts';
 import type { Copying } from './copying.ts';
@@ -22,7 +23,9 @@ export async function copyNewest(
   const whole = entries.flatMap((entry) => (entry.state === 'whole' && entry.era === era.era ? [entry.record] : []));
   const newest = whole.at(-1);
   if (newest === undefined) return undefined;
-  const { committed, tombstones } = await commitState(to, cluster, era.era, newest.id, { signal: run.signal });
+  const { committed, tombstones } = await commitState(to, backupShelf(cluster, era.era), newest.id, {
+    signal: run.signal,
+  });
   if (committed || tombstones.length > 0) return undefined;
   const chain = chainOf(newest, whole);
   const start = chain

@@ -1,7 +1,7 @@
 import { PgproofError } from '../core/errors.ts';
+import { inParallel } from '../core/parallel.ts';
 import type { Compared, Folder } from './compare.ts';
 import type { Copying } from './copying.ts';
-import { inParallel } from './parallel.ts';
 
 /**
  * How one object is sent. Answers the bytes that the target was given; undefined when what is there may stay, though its

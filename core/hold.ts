@@ -19,8 +19,10 @@ export type Hold = {
   reason: string | null;
   heldAt: string;
   until: string;
-  /** Null: everything of the cluster. */
+  /** Null: everything of the cluster, its dumps too. */
   needs: readonly EraNeeds[] | null;
+  /** Ids of dumps, which belong to no era. Absent: none. */
+  dumps?: readonly string[] | undefined;
 };
 
 /** Clocks of two hosts may differ by so much. */
@@ -49,6 +51,10 @@ export function slowClock(newest: { stoppedAt: string } | undefined, now: Date):
 /** Whether it needs this very backup; not whether it needs a child of it. */
 export function holdsBackup({ needs }: Pick<Hold, 'needs'>, era: string, id: string): boolean {
   return needs === null || needs.some((each) => each.era === era && each.backups.includes(id));
+}
+
+export function holdsDump({ needs, dumps }: Pick<Hold, 'needs' | 'dumps'>, id: string): boolean {
+  return needs === null || dumps?.includes(id) === true;
 }
 
 /** Whether it needs WAL of these ranges. */

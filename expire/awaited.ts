@@ -9,6 +9,7 @@ import { listBackups } from '../repository/catalogue.ts';
 import { commitStates } from '../repository/commit-state.ts';
 import { listCuts } from '../repository/cuts.ts';
 import { type BackupRecord, neededWal } from '../repository/record.ts';
+import { backupShelf } from '../repository/shelf.ts';
 
 /** What the cluster's other repositories have; and which of them could not be asked, as sentences. */
 export type Others = { records: readonly BackupRecord[]; notes: readonly string[] };
@@ -48,7 +49,7 @@ export async function awaitedFacts(
   if (records.length === 0) return [];
   const awaited: RepositoryFacts['awaited'][number][] = [];
   for (const era of eras) {
-    const here = await commitStates(repository, name, era.era, { signal });
+    const here = await commitStates(repository, backupShelf(name, era.era), { signal });
     const cuts = await listCuts(repository, name, era.era, { signal });
     // No WAL is cut on a timeline that this repository does not know.
     const { paths } = lineageOf(era);

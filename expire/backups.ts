@@ -6,7 +6,8 @@ import type { RetentionPlan } from '../core/retention/plan.ts';
 import { provenBackups } from '../core/retention/protect.ts';
 import type { Run } from '../core/run.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
-import { type Buried, buryBackups, unfinishedDeletions } from '../repository/delete.ts';
+import { type Buried, bury, unfinishedDeletions } from '../repository/delete.ts';
+import { backupShelf } from '../repository/shelf.ts';
 import type { Gathered } from './facts.ts';
 
 type Deleted = ExpiredRepository['deleted'][number];
@@ -29,7 +30,7 @@ export async function deleteBackups(
     const order = wanted.map(({ id, why }) => ({ id, reason: `expired: ${why}` }));
     // A clock that jumped ahead ends no hold.
     const options = { signal, now: new Date(plan.reference), known: records };
-    for (const [id, outcome] of await buryBackups(repository, name, era, order, options)) buried.set(id, outcome);
+    for (const [id, outcome] of await bury(repository, backupShelf(name, era), order, options)) buried.set(id, outcome);
   }
   return plan.delete.map((one) => ({ ...one, ...told(buried.get(one.id)) }));
 }
@@ -48,7 +49,7 @@ export async function finishDeletions(
   const isPlaced = (id: string) => facts.leaving.some((one) => one.id === id);
   for (const { era } of eras) {
     const going: { id: string; reason: string }[] = [];
-    for (const one of await unfinishedDeletions(repository, name, era, { signal })) {
+    for (const one of await unfinishedDeletions(repository, backupShelf(name, era), { signal })) {
       // Where nobody knows its place, each proof may be the newest.
       const proof = (isPlaced(one.id) ? proven : facts.proofs).find(({ backup }) => backup === one.id);
       const holds = facts.holds.filter((hold) => holdsBackup(hold, era, one.id));
@@ -59,7 +60,7 @@ export async function finishDeletions(
     if (going.length === 0) continue;
     // Whatever the clock says: a hold counts until it was released.
     const options = { signal, now: new Date(0), known: records };
-    for (const [id, buried] of await buryBackups(repository, name, era, going, options))
+    for (const [id, buried] of await bury(repository, backupShelf(name, era), going, options))
       notes.push(finishedText(id, buried));
   }
   return notes;

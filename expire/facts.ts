@@ -11,6 +11,7 @@ import { unfinishedDeletions } from '../repository/delete.ts';
 import { listEras } from '../repository/eras.ts';
 import { listHolds } from '../repository/holds.ts';
 import type { BackupRecord, EraRecord } from '../repository/record.ts';
+import { backupShelf } from '../repository/shelf.ts';
 import { listHistoryTags, listWal, readHistory } from '../repository/wal.ts';
 import { awaitedFacts, type Others } from './awaited.ts';
 import { placeDamaged } from './damaged.ts';
@@ -114,7 +115,7 @@ async function leavingFacts(
 ): Promise<RepositoryFacts['leaving']> {
   const leaving: RepositoryFacts['leaving'][number][] = [];
   for (const { era } of eras) {
-    for (const { id } of await unfinishedDeletions(cluster.repository, cluster.name, era, { signal })) {
+    for (const { id } of await unfinishedDeletions(cluster.repository, backupShelf(cluster.name, era), { signal })) {
       const place = await placeDamaged(cluster, { era, id }, signal);
       if (place !== null) leaving.push({ ...place, id, era });
     }

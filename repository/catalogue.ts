@@ -1,29 +1,20 @@
-import { asPgproofError, hasCode, PgproofError } from '../core/errors.ts';
+import { PgproofError } from '../core/errors.ts';
 import { crossesAny } from '../core/hold.ts';
 import { compareLsn, type Lsn } from '../core/lsn.ts';
 import { readBytes } from '../storage/bytes.ts';
 import type { StoreOptions } from '../storage/store.ts';
-import { type CommitState, commitState, commitStates } from './commit-state.ts';
 import { listCuts } from './cuts.ts';
-import { maxDocumentBytes, nullIfMissing, parseDocument, readDocument } from './document.ts';
+import { maxDocumentBytes, parseDocument } from './document.ts';
+import { chooseEntry, type Entry, listEntries } from './entries.ts';
 import { listEras } from './eras.ts';
 import type { KeyRing } from './keys.ts';
 import { backupKey, basePrefix } from './layout.ts';
-import {
-  type BackupRecord,
-  backupRecord,
-  type CutRecord,
-  neededWal,
-  neverCommitted,
-  tombstoneRecord,
-} from './record.ts';
+import { type BackupRecord, backupRecord, type CutRecord, neededWal } from './record.ts';
 import type { Repository } from './repository.ts';
+import { backupShelf } from './shelf.ts';
 import { verifySignature } from './sign.ts';
 
-/** A damaged entry is one whose commit file cannot be trusted: shown, never used, never passed over in silence. */
-export type BackupEntry =
-  | { id: string; era: string; state: 'whole'; record: BackupRecord }
-  | { id: string; era: string; state: 'damaged'; error: PgproofError };
+export type BackupEntry = Entry<BackupRecord> & { era: string };
 
 /**
  * The catalogue: commit files without a tombstone, ordered by era, timeline and stop LSN; damaged ones last.
@@ -37,27 +28,13 @@ export async function listBackups(
 ): Promise<BackupEntry[]> {
   const entries: BackupEntry[] = [];
   for (const { era } of await listEras(repository, cluster, options)) {
-    const ofEra: BackupEntry[] = [];
-    for (const [id, state] of await commitStates(repository, cluster, era, options)) {
-      const entry = await entryOf({ repository, keys, cluster, era, id }, state, options);
-      if (entry !== null) ofEra.push(entry);
-    }
+    const read = (id: string) => readRecord(repository, keys, cluster, era, id, options);
+    const listed = await listEntries(repository, backupShelf(cluster, era), read, options);
+    const ofEra = listed.map((entry): BackupEntry => ({ ...entry, era }));
     const cuts = ofEra.length === 0 ? [] : await listCuts(repository, cluster, era, options);
     entries.push(...withoutGround(ofEra, cuts));
   }
   return entries.sort(byPlace);
-}
-
-/** Null: it does not exist, or not any more. */
-async function entryOf(place: Place, state: CommitState, options: StoreOptions): Promise<BackupEntry | null> {
-  if (!state.committed) return null;
-  const reasons = await reasonsOf(place, state, options);
-  // Those that went since the listing were withdrawn.
-  if (reasons.length === 0) {
-    const entry = await readEntry(place, options);
-    return isMissing(entry) && (await isGone(place, options)) ? null : entry;
-  }
-  return reasons.every((reason) => reason === neverCommitted) ? caughtBetween(place, state) : null;
 }
 
 /**
@@ -92,31 +69,6 @@ function lostBeneath(
   });
 }
 
-type Place = { repository: Repository; keys: KeyRing; cluster: string; era: string; id: string };
-
-/** Why its tombstones were written: by whoever deleted it, or whoever cleared away leftovers and met the commit. */
-async function reasonsOf({ repository }: Place, { tombstones }: CommitState, options: StoreOptions): Promise<string[]> {
-  const reasons: string[] = [];
-  for (const key of tombstones) {
-    const tombstone = await readDocument(repository.store, key, tombstoneRecord, options).catch(nullIfMissing);
-    if (tombstone !== null) reasons.push(tombstone.reason);
-  }
-  return reasons;
-}
-
-/** Usually gone in a moment; it stays when one of the two was killed just then, and may be whole: so it is not passed over. */
-function caughtBetween({ cluster, era, id }: Place, { tombstones }: CommitState): BackupEntry {
-  const error = new PgproofError(
-    'backup-deleted',
-    `backup ${id} was marked as a leftover while it was being committed`,
-    {
-      facts: { cluster, era, backup: id, tombstones },
-      hint: 'Take a new backup. If you need this one: when no pgproof works on the cluster, remove these tombstones.',
-    },
-  );
-  return { id, era, state: 'damaged', error };
-}
-
 /**
  * @param prefix an id, or a beginning that only one has.
  * @throws {PgproofError} `backup-missing`, `backup-ambiguous`, or what makes the record untrustworthy.
@@ -132,25 +84,8 @@ export async function findBackup(
 }
 
 /** The one that the prefix means. @throws {PgproofError} as `findBackup`. */
-export function chooseBackup(entries: readonly BackupEntry[], cluster: string, prefix: string): BackupRecord {
-  const fitting = entries.filter(({ id }) => id.startsWith(prefix));
-  const [entry] = fitting;
-  if (entry === undefined || prefix === '') {
-    throw new PgproofError('backup-missing', `cluster '${cluster}' has no backup '${prefix}'`, {
-      facts: { cluster, backup: prefix, known: entries.slice(-5).map(({ id }) => id) },
-      hint: `See: pgproof list ${cluster}`,
-    });
-  }
-  if (fitting.length > 1 && !fitting.some(({ id }) => id === prefix)) {
-    throw new PgproofError('backup-ambiguous', `'${prefix}' begins ${fitting.length} backups of '${cluster}'`, {
-      facts: { cluster, backup: prefix, fitting: fitting.map(({ id }) => id) },
-      hint: 'Give more of the id.',
-    });
-  }
-  const chosen = fitting.find(({ id }) => id === prefix) ?? entry;
-  if (chosen.state === 'damaged') throw chosen.error;
-  return chosen.record;
-}
+export const chooseBackup = (entries: readonly BackupEntry[], cluster: string, prefix: string): BackupRecord =>
+  chooseEntry(entries, { what: 'backup', cluster }, prefix);
 
 /** @throws {PgproofError} `object-missing`, `record-invalid`, `repository-format`, `signature-invalid`, `key-missing`. */
 export async function readRecord(
@@ -173,28 +108,6 @@ export async function readRecord(
   throw new PgproofError('record-invalid', `'${key}' is the record of ${record.cluster}/${record.era}/${record.id}`, {
     facts: { key },
   });
-}
-
-export async function readEntry(
-  { repository, keys, cluster, era, id }: Place,
-  options: StoreOptions,
-): Promise<BackupEntry> {
-  try {
-    return { id, era, state: 'whole', record: await readRecord(repository, keys, cluster, era, id, options) };
-  } catch (error) {
-    const known = asPgproofError(error);
-    // What waiting may mend says nothing about the backup.
-    if (!known.permanent || hasCode(known, 'internal', 'cancelled', 'store-denied')) throw known;
-    return { id, era, state: 'damaged', error: known };
-  }
-}
-
-const isMissing = (entry: BackupEntry): boolean => entry.state === 'damaged' && hasCode(entry.error, 'object-missing');
-
-/** Deleted since it was listed; otherwise the store has lost it. */
-async function isGone({ repository, cluster, era, id }: Place, options: StoreOptions): Promise<boolean> {
-  const { committed, tombstones } = await commitState(repository, cluster, era, id, options);
-  return !committed || tombstones.length > 0;
 }
 
 /** By era, timeline and stop LSN; damaged ones last. */

@@ -10,6 +10,7 @@ import { cutKey, formatVersion, parseWalKey, walPrefix } from './layout.ts';
 import { Looks, type Needed } from './needed.ts';
 import { type BackupRecord, type CutRecord, type EraRecord, neededWal } from './record.ts';
 import type { Repository } from './repository.ts';
+import { backupShelf } from './shelf.ts';
 
 /** What became of a cut. */
 export type Cut =
@@ -41,7 +42,7 @@ export async function cutWal(
 ): Promise<Cut> {
   const doomed = await segmentsIn(repository, cluster, era, ranges, options);
   if (doomed.length === 0) return { outcome: 'cut', segments: 0, bytes: 0, retained: 0 };
-  const looks = new Looks(repository, cluster, era.era, options);
+  const looks = new Looks(repository, backupShelf(cluster, era.era), options);
   const before = blocked(await looks.look(), era, ranges);
   if (before !== null) return before;
   const key = await writeCut(repository, cluster, era, ranges, options);

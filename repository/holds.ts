@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { hasCode, PgproofError } from '../core/errors.ts';
+import { type Facts, hasCode, PgproofError } from '../core/errors.ts';
 import { crossesAny, type EraNeeds, type Hold, isInForce } from '../core/hold.ts';
 import { type RunId, runId } from '../core/ids.ts';
 import { createIdentical } from '../storage/create.ts';
@@ -10,6 +10,7 @@ import { canonicalBytes, readDocument } from './document.ts';
 import { formatVersion, holdKey, holdPrefix, narrowedHoldKey, releasedHoldKey } from './layout.ts';
 import { holdRecord, narrowedHoldRecord } from './record.ts';
 import type { Repository } from './repository.ts';
+import { backupShelf, dumpShelf, type Shelf } from './shelf.ts';
 
 /*
  * What somebody needs kept. A hold is written first; what is listed behind it, without a tombstone and in no cut, stays
@@ -21,6 +22,9 @@ import type { Repository } from './repository.ts';
  */
 
 export type HoldOrder = Pick<Hold, 'cluster' | 'operation' | 'by' | 'reason'> & { seconds: number; id?: string };
+
+/** What is needed, once that is known. @param dumps ids; absent: none. */
+export type Needs = { needs: readonly EraNeeds[]; dumps?: readonly string[] | undefined };
 
 /** For who holds one thing in several repositories, under one id. */
 export const newHoldId = (operation: Hold['operation']): RunId =>
@@ -35,20 +39,20 @@ export async function holdEverything(
   order: HoldOrder,
   options: StoreOptions = {},
 ): Promise<Hold> {
-  return writeHold(repository, order, null, options);
+  return writeHold(repository, order, { needs: null }, options);
 }
 
 /**
  * Holds what was listed before.
  * @throws {PgproofError} `backup-deleted`, and nothing is held, where some of it is being deleted already, or is gone; the
- * fact `backups` names them.
+ * facts `backups` and `dumps` name them.
  */
 export async function placeHold(
   repository: Repository,
-  order: HoldOrder & { needs: readonly EraNeeds[] },
+  order: HoldOrder & Needs,
   options: StoreOptions = {},
 ): Promise<Hold> {
-  const hold = await writeHold(repository, order, order.needs, options);
+  const hold = await writeHold(repository, order, { needs: order.needs, dumps: order.dumps }, options);
   const going = await goingAlready(repository, order, options);
   if (going === null) return hold;
   await releaseHold(repository, hold, options);
@@ -58,34 +62,50 @@ export async function placeHold(
 async function writeHold(
   { store }: Repository,
   { cluster, operation, by, reason, seconds, id = newHoldId(operation) }: HoldOrder,
-  needs: Hold['needs'],
+  needs: Pick<Hold, 'needs' | 'dumps'>,
   options: StoreOptions,
 ): Promise<Hold> {
   const now = new Date();
   const until = new Date(now.getTime() + seconds * 1000).toISOString();
-  const hold: Hold = { id, cluster, operation, by, reason, heldAt: now.toISOString(), until, needs };
+  const hold: Hold = { id, cluster, operation, by, reason, heldAt: now.toISOString(), until, ...needs };
   await createIdentical(store, holdKey(cluster, id), canonicalBytes({ formatVersion, ...hold }), options);
   return hold;
 }
 
 async function goingAlready(
   repository: Repository,
-  { cluster, needs }: HoldOrder & { needs: readonly EraNeeds[] },
+  { cluster, needs, dumps = [] }: HoldOrder & Needs,
   options: StoreOptions,
 ): Promise<PgproofError | null> {
+  const goingDumps = await goingOf(repository, dumpShelf(cluster), dumps, options);
+  if (goingDumps.length > 0)
+    return beingDeleted(repository, `dump ${goingDumps.join(', ')}`, { cluster, dumps: goingDumps });
   for (const { era, backups, wal } of needs) {
-    const states = backups.length === 0 ? new Map() : await commitStates(repository, cluster, era, options);
-    const going = backups.filter((id) => !states.get(id)?.committed || states.get(id)?.tombstones.length !== 0);
+    const going = await goingOf(repository, backupShelf(cluster, era), backups, options);
     const cuts = wal.length === 0 ? [] : await listCuts(repository, cluster, era, options);
     const isCut = cuts.some(({ ranges }) => wal.some((range) => crossesAny(range, ranges)));
     if (going.length === 0 && !isCut) continue;
     const what = going.length === 0 ? 'WAL that is needed' : `backup ${going.join(', ')}`;
-    return new PgproofError('backup-deleted', `${what} is being deleted in repository '${repository.name}'`, {
-      facts: { cluster, era, repository: repository.name, backups: going },
-      hint: `See what is there: pgproof list ${cluster}`,
-    });
+    return beingDeleted(repository, what, { cluster, era, backups: going });
   }
   return null;
+}
+
+async function goingOf(
+  repository: Repository,
+  shelf: Shelf,
+  ids: readonly string[],
+  options: StoreOptions,
+): Promise<string[]> {
+  const states = ids.length === 0 ? new Map() : await commitStates(repository, shelf, options);
+  return ids.filter((id) => !states.get(id)?.committed || states.get(id)?.tombstones.length !== 0);
+}
+
+function beingDeleted({ name }: Repository, what: string, facts: Facts & { cluster: string }): PgproofError {
+  return new PgproofError('backup-deleted', `${what} is being deleted in repository '${name}'`, {
+    facts: { ...facts, repository: name },
+    hint: `See what is there: pgproof list ${facts.cluster}`,
+  });
 }
 
 /**
@@ -95,14 +115,14 @@ async function goingAlready(
 export async function narrowHold(
   { store }: Repository,
   hold: Hold,
-  { needs, seconds }: { needs: readonly EraNeeds[]; seconds: number },
+  { needs, dumps, seconds }: Needs & { seconds: number },
   options: StoreOptions = {},
 ): Promise<Hold> {
   const until = new Date(Date.now() + seconds * 1000).toISOString();
   const { id, cluster } = hold;
-  const document = { formatVersion, id, until, needs };
+  const document = { formatVersion, id, until, needs, dumps };
   await createIdentical(store, narrowedHoldKey(cluster, id), canonicalBytes(document), options);
-  if (Date.now() < Date.parse(hold.until)) return { ...hold, until, needs };
+  if (Date.now() < Date.parse(hold.until)) return { ...hold, until, needs, dumps };
   throw new PgproofError('timeout', `hold ${id} ended before it was known what of it is needed`, {
     facts: { cluster, hold: id, until: hold.until },
     hint: 'Try again: what was looked at since may have been deleted.',
@@ -143,8 +163,13 @@ async function readHold(
   try {
     const { formatVersion: _, ...hold } = await readDocument(store, holdKey(cluster, id), holdRecord, options);
     if (!isNarrowed) return hold;
-    const { needs, until } = await readDocument(store, narrowedHoldKey(cluster, id), narrowedHoldRecord, options);
-    return { ...hold, needs, until };
+    const { needs, dumps, until } = await readDocument(
+      store,
+      narrowedHoldKey(cluster, id),
+      narrowedHoldRecord,
+      options,
+    );
+    return { ...hold, needs, dumps, until };
   } catch (error) {
     if (!hasCode(error, 'object-missing')) throw error;
     // Another `expire` has removed it, most likely. Nobody who deletes goes by what is likely.

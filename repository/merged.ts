@@ -4,12 +4,14 @@ import type { TimelineId } from '../core/segment.ts';
 import type { StoreOptions } from '../storage/store.ts';
 import { type BackupEntry, byPlace, chooseBackup, listBackups } from './catalogue.ts';
 import { isCut, listCuts } from './cuts.ts';
+import { byAge, chooseDump, type DumpEntry, listDumps } from './dumps.ts';
+import type { Entry } from './entries.ts';
 import { byNumber, listEras } from './eras.ts';
 import { type History, historyConflict, listHistoryTags, readHistory } from './histories.ts';
 import type { KeyRing } from './keys.ts';
 import { historyKey } from './layout.ts';
 import { type Nearest, tellingOf, withLimit } from './nearest.ts';
-import type { BackupRecord, EraRecord } from './record.ts';
+import type { BackupRecord, DumpRecord, EraRecord } from './record.ts';
 import type { Repository } from './repository.ts';
 import { listWal, type WalListing } from './wal.ts';
 
@@ -21,13 +23,15 @@ import { listWal, type WalListing } from './wal.ts';
 /** A repository that did not answer, and why. */
 export type Unasked = { repository: string; error: PgproofError };
 
-/** A backup of the catalogue, and where it is. */
-export type MergedEntry = BackupEntry & {
+/** Where an entry of several catalogues is. */
+export type Whereabouts = {
   /** Names of the repositories that have it whole, nearest first. */
   repositories: string[];
   /** Where its commit file cannot be trusted. */
   damagedIn: { repository: string; error: PgproofError }[];
 };
+export type MergedEntry = BackupEntry & Whereabouts;
+export type MergedDump = DumpEntry & Whereabouts;
 
 /** A listing that takes longer is given up while another repository has answered. */
 const patienceSeconds = 300;
@@ -56,15 +60,39 @@ export async function listBackupsIn(
   const { answers, unasked } = await askAll(repositories, options, (repository, signal) =>
     listBackups(repository, keys, cluster, { ...options, ...signal }),
   );
-  const found = new Map<string, MergedEntry>();
-  for (const { repository, answer } of answers)
-    for (const entry of answer) found.set(placeOf(entry), joined(found.get(placeOf(entry)), entry, repository));
-  return { entries: [...found.values()].sort(byPlace), unasked };
+  return { entries: merged(answers, ({ era, id }) => `${era}/${id}`).sort(byPlace), unasked };
 }
 
-const placeOf = ({ era, id }: BackupEntry): string => `${era}/${id}`;
+/** As `listBackupsIn`, of dumps: oldest first, damaged ones last. */
+export async function listDumpsIn(
+  repositories: readonly Repository[],
+  keys: KeyRing,
+  cluster: string,
+  options: StoreOptions = {},
+): Promise<{ entries: MergedDump[]; unasked: Unasked[] }> {
+  const { answers, unasked } = await askAll(repositories, options, (repository, signal) =>
+    listDumps(repository, keys, cluster, { ...options, ...signal }),
+  );
+  return { entries: merged(answers, ({ id }) => id).sort(byAge), unasked };
+}
 
-function joined(known: MergedEntry | undefined, entry: BackupEntry, { name }: Repository): MergedEntry {
+type Listed = Entry<unknown>;
+
+function merged<Each extends Listed>(
+  answers: Asked<Each[]>['answers'],
+  placeOf: (entry: Each) => string,
+): (Each & Whereabouts)[] {
+  const found = new Map<string, Each & Whereabouts>();
+  for (const { repository, answer } of answers)
+    for (const entry of answer) found.set(placeOf(entry), joined(found.get(placeOf(entry)), entry, repository));
+  return [...found.values()];
+}
+
+function joined<Each extends Listed>(
+  known: (Each & Whereabouts) | undefined,
+  entry: Each,
+  { name }: Repository,
+): Each & Whereabouts {
   const { repositories = [], damagedIn = [] } = known ?? {};
   if (entry.state === 'damaged') {
     const damaged = [...damagedIn, { repository: name, error: entry.error }];
@@ -83,6 +111,18 @@ export async function findBackupIn(
 ): Promise<BackupRecord> {
   const { entries } = await listBackupsIn(repositories, keys, cluster, options);
   return chooseBackup(entries, cluster, prefix);
+}
+
+/** The dump that the prefix means, in all of them. @throws {PgproofError} as `chooseDump`. */
+export async function findDumpIn(
+  repositories: readonly Repository[],
+  keys: KeyRing,
+  cluster: string,
+  prefix: string,
+  options: StoreOptions = {},
+): Promise<DumpRecord> {
+  const { entries } = await listDumpsIn(repositories, keys, cluster, options);
+  return chooseDump(entries, cluster, prefix);
 }
 
 /** One content here and another one there are two contents. What a repository is deleting counts as gone. */

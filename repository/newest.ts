@@ -1,9 +1,11 @@
 import type { StoreOptions } from '../storage/store.ts';
-import { readEntry } from './catalogue.ts';
+import { readRecord } from './catalogue.ts';
 import { commitStates } from './commit-state.ts';
+import { readEntry } from './entries.ts';
 import type { KeyRing } from './keys.ts';
 import type { BackupRecord } from './record.ts';
 import type { Repository } from './repository.ts';
+import { backupShelf } from './shelf.ts';
 
 /**
  * The newest whole backup of an era that fits, by the time in its id: one listing, and mostly one record, however long the
@@ -17,12 +19,12 @@ export async function newestBackup(
   fits: (record: BackupRecord) => boolean,
   options: StoreOptions = {},
 ): Promise<BackupRecord | null> {
-  const states = await commitStates(repository, cluster, era, options);
+  const states = await commitStates(repository, backupShelf(cluster, era), options);
   const listed = [...states].flatMap(([id, { committed, tombstones }]) =>
     committed && tombstones.length === 0 ? [id] : [],
   );
   for (const id of listed.sort().reverse()) {
-    const entry = await readEntry({ repository, keys, cluster, era, id }, options);
+    const entry = await readEntry(id, () => readRecord(repository, keys, cluster, era, id, options));
     if (entry.state === 'whole' && fits(entry.record)) return entry.record;
   }
   return null;

@@ -5,9 +5,10 @@ import { isRunId } from '../core/ids.ts';
 import type { StoreOptions } from '../storage/store.ts';
 import { commitState, commitStates } from './commit-state.ts';
 import { canonicalBytes } from './document.ts';
-import { backupKey, basePrefix, eraBasePrefix, formatVersion, tombstoneKey } from './layout.ts';
+import { formatVersion } from './layout.ts';
 import { neverCommitted, type TombstoneRecord } from './record.ts';
 import type { Repository } from './repository.ts';
+import { commitKeyOf, partsPrefixOf, type Shelf, tombstoneKeyOf } from './shelf.ts';
 
 /**
  * Removes what attempts without a commit file have left, and finishes deletions that were interrupted. Call it under the
@@ -21,8 +22,7 @@ import type { Repository } from './repository.ts';
  */
 export async function reapLeftovers(
   repository: Repository,
-  cluster: string,
-  era: string,
+  shelf: Shelf,
   {
     except,
     elsewhere = [],
@@ -38,31 +38,30 @@ export async function reapLeftovers(
     mayReap?: (id: string) => boolean;
   },
 ): Promise<string[]> {
-  const states = await commitStates(repository, cluster, era, options);
-  const withParts = await idsWithParts(repository, cluster, era, options);
+  const states = await commitStates(repository, shelf, options);
+  const withParts = await idsWithParts(repository, shelf, options);
   const reaped: string[] = [];
   for (const id of withParts) {
     if (except.includes(id) || states.get(id)?.committed || !mayReap(id)) continue;
-    if (id !== own && (isOneAway || (await mayExistElsewhere(elsewhere, cluster, era, id, options)))) continue;
-    if (!(await giveUp(repository, cluster, era, id, options))) continue;
-    await removeParts(repository, cluster, era, id, options);
+    if (id !== own && (isOneAway || (await mayExistElsewhere(elsewhere, shelf, id, options)))) continue;
+    if (!(await giveUp(repository, shelf, id, options))) continue;
+    await removeParts(repository, shelf, id, options);
     reaped.push(id);
   }
-  await removeDeadCommits(repository, cluster, era, options);
+  await removeDeadCommits(repository, shelf, options);
   return reaped;
 }
 
 /** A repository that cannot be asked may have it: then its parts stay until the next time. */
 async function mayExistElsewhere(
   elsewhere: readonly Repository[],
-  cluster: string,
-  era: string,
+  shelf: Shelf,
   id: string,
   options: StoreOptions,
 ): Promise<boolean> {
   for (const repository of elsewhere) {
     try {
-      const { committed, tombstones } = await commitState(repository, cluster, era, id, options);
+      const { committed, tombstones } = await commitState(repository, shelf, id, options);
       if (committed && tombstones.length === 0) return true;
     } catch {
       throwIfAborted(options.signal);
@@ -76,19 +75,13 @@ async function mayExistElsewhere(
  * Writes a tombstone of our own, then looks for the commit file: one that is there now wins, and the tombstone goes. Another's
  * tombstone says nothing to us: its writer may be about to withdraw it. Ours stays for ever once a part may be gone.
  */
-async function giveUp(
-  repository: Repository,
-  cluster: string,
-  era: string,
-  id: string,
-  options: StoreOptions,
-): Promise<boolean> {
-  const key = tombstoneKey(cluster, era, id, randomBytes(4).toString('hex'));
+async function giveUp(repository: Repository, shelf: Shelf, id: string, options: StoreOptions): Promise<boolean> {
+  const key = tombstoneKeyOf(shelf, id, randomBytes(4).toString('hex'));
   const tombstone: TombstoneRecord = { formatVersion, id, deletedAt: new Date().toISOString(), reason: neverCommitted };
   await repository.store.create(key, canonicalBytes(tombstone), options);
-  const listed = await commitState(repository, cluster, era, id, options);
+  const listed = await commitState(repository, shelf, id, options);
   // Also asked for by its name: a listing may leave out what is there (a folder that became a link, a store that lists late).
-  const committed = listed.committed || (await isThere(repository, backupKey(cluster, era, id), options));
+  const committed = listed.committed || (await isThere(repository, commitKeyOf(shelf, id), options));
   if (committed) await repository.store.remove(key, options);
   return !committed;
 }
@@ -103,38 +96,25 @@ async function isThere({ store }: Repository, key: string, options: StoreOptions
   }
 }
 
-async function removeParts(
-  { store }: Repository,
-  cluster: string,
-  era: string,
-  id: string,
-  options: StoreOptions,
-): Promise<void> {
-  for await (const { key } of store.list(basePrefix(cluster, era, id), options)) await store.remove(key, options);
+async function removeParts({ store }: Repository, shelf: Shelf, id: string, options: StoreOptions): Promise<void> {
+  for await (const { key } of store.list(partsPrefixOf(shelf, id), options)) await store.remove(key, options);
 }
 
 /** A commit that failed on a tombstone and was killed before it took its commit file back: its parts are all gone by now. */
-async function removeDeadCommits(
-  repository: Repository,
-  cluster: string,
-  era: string,
-  options: StoreOptions,
-): Promise<void> {
-  const states = await commitStates(repository, cluster, era, options);
-  const withParts = await idsWithParts(repository, cluster, era, options);
+async function removeDeadCommits(repository: Repository, shelf: Shelf, options: StoreOptions): Promise<void> {
+  const states = await commitStates(repository, shelf, options);
+  const withParts = await idsWithParts(repository, shelf, options);
   for (const [id, { committed, tombstones }] of states) {
     if (!committed || tombstones.length === 0 || withParts.has(id)) continue;
-    await repository.store.remove(backupKey(cluster, era, id), options);
+    await repository.store.remove(commitKeyOf(shelf, id), options);
   }
 }
 
 async function idsWithParts(
   { store }: Repository,
-  cluster: string,
-  era: string,
+  { partsPrefix: prefix }: Shelf,
   options: StoreOptions,
 ): Promise<Set<string>> {
-  const prefix = eraBasePrefix(cluster, era);
   const ids = new Set<string>();
   for await (const { key } of store.list(prefix, options)) {
     const [id, ...inside] = key.slice(prefix.length).split('/') as [string, ...string[]];

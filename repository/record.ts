@@ -60,6 +60,10 @@ const tablespace = z.object({
   parts: z.array(storedPart).min(1),
 });
 
+/** Of the canonical JSON of everything else in the record. */
+const signature = z.object({ keyId: z.string(), ed25519: z.string() });
+export type Signature = z.infer<typeof signature>;
+
 /** The commit file of a base backup. Canonical JSON (RFC 8785), signed. */
 export const backupRecord = z.object({
   formatVersion: z.number().int(),
@@ -107,7 +111,7 @@ export const backupRecord = z.object({
   }),
   /** What belongs to the server and is not in the backup, a sentence each. */
   notes: z.array(z.string()).optional(),
-  signature: z.object({ keyId: z.string(), ed25519: z.string() }).nullable(),
+  signature: signature.nullable(),
 });
 export type BackupRecord = z.infer<typeof backupRecord>;
 
@@ -175,7 +179,7 @@ export const dumpRecord = z.object({
   importedFrom: z.string().nullable(),
   findings: z.array(z.string()),
   notes: z.array(z.string()),
-  signature: z.object({ keyId: z.string(), ed25519: z.string() }).nullable(),
+  signature: signature.nullable(),
 });
 export type DumpRecord = z.infer<typeof dumpRecord>;
 
@@ -227,11 +231,14 @@ export const holdRecord = z.object({
   heldAt: time,
   until: time,
   needs: z.array(eraNeeds).nullable(),
+  /** Ids; absent: none. */
+  dumps: z.array(z.string()).optional(),
 });
 
 /** In force in place of what the hold says of the same. */
 export const narrowedHoldRecord = holdRecord.pick({ formatVersion: true, id: true, until: true }).extend({
   needs: z.array(eraNeeds),
+  dumps: z.array(z.string()).optional(),
 });
 
 export const releasedHoldRecord = z.object({

@@ -11,6 +11,7 @@ import { holdEverything, listHolds, narrowHold, newHoldId, releaseHold } from '.
 import { listWalIn } from '../repository/merged.ts';
 import { withLimit } from '../repository/nearest.ts';
 import type { Repository } from '../repository/repository.ts';
+import { backupShelf } from '../repository/shelf.ts';
 import type { RestorePlan } from './record.ts';
 
 /** What is held for one plan, a hold a repository; and what could not be held, as sentences. */
@@ -134,7 +135,7 @@ async function refuseDeleted(cluster: ProtectedCluster, plan: RestorePlan, held:
   const { repositories, name } = cluster;
   const { era, backupId, inventory } = plan;
   const states = await Promise.all(
-    repositories.map((repository) => commitState(repository, name, era, backupId, { signal })),
+    repositories.map((repository) => commitState(repository, backupShelf(name, era), backupId, { signal })),
   );
   const isThere = states.some(({ committed, tombstones }) => committed && tombstones.length === 0);
   const { listing } = await listWalIn(repositories, name, inventory, { signal });

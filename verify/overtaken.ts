@@ -4,6 +4,7 @@ import { type CommitState, commitState } from '../repository/commit-state.ts';
 import { isCut, listCuts } from '../repository/cuts.ts';
 import { listHistoryTags, readHistory } from '../repository/histories.ts';
 import { backupKey } from '../repository/layout.ts';
+import { backupShelf } from '../repository/shelf.ts';
 import type { KnownEra } from './documents.ts';
 import type { Damage, Findings } from './findings.ts';
 import type { Looking } from './looking.ts';
@@ -33,7 +34,8 @@ export async function takeBackOvertaken(
       if (subject.of !== 'backup') continue;
       const options = { signal: looking.signal };
       const { id } = subject;
-      const state = states.get(id) ?? (await commitState(cluster.repository, cluster.name, era.name, id, options));
+      const state =
+        states.get(id) ?? (await commitState(cluster.repository, backupShelf(cluster.name, era.name), id, options));
       states.set(id, state);
       const { committed, tombstones } = state;
       if (tombstones.length > 0) {

@@ -18,6 +18,7 @@ import {
   walPrefix,
 } from '../repository/layout.ts';
 import { type BackupRecord, eraRecord } from '../repository/record.ts';
+import { backupShelf } from '../repository/shelf.ts';
 import { readBytes } from '../storage/bytes.ts';
 import { checkPart, checkSegment } from './contents.ts';
 import { type KnownEra, readWrapper } from './documents.ts';
@@ -203,7 +204,7 @@ async function commitSource(
     readRecord(repository, keys, name, era.name, id, { signal });
   const record = await read(there);
   for (const { repository, name } of [here, there]) {
-    const { tombstones } = await commitState(repository, name, era.name, id, { signal });
+    const { tombstones } = await commitState(repository, backupShelf(name, era.name), id, { signal });
     if (tombstones.length > 0) throw unusable(key, `the backup was deleted in repository ${repository.name}`);
   }
   refuseWithoutWal(here, era, record, findings);

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { segmentName } from '../../core/segment.ts';
 import { reapLeftovers } from '../../repository/commit.ts';
 import { backupKey, cutKey, tombstoneKey } from '../../repository/layout.ts';
+import { backupShelf } from '../../repository/shelf.ts';
 import { putSegment } from '../../repository/wal.ts';
 import { faulty } from '../../storage/fault.ts';
 import type { ObjectStore } from '../../storage/store.ts';
@@ -88,10 +89,10 @@ describe('deletions', () => {
   test('a backup that clears leftovers away in the target leaves those of a copy alone, which exists in the source', async () => {
     const reap = async (): Promise<void> => {
       const options = { except: [], elsewhere: [two.from] };
-      expect(await reapLeftovers(two.to, cluster, era, options)).toEqual([]);
+      expect(await reapLeftovers(two.to, backupShelf(cluster, era), options)).toEqual([]);
       const dead = faulty(two.from.store, [{ on: 'list', fault: { kind: 'fail' } }]);
       const unasked = { except: [], elsewhere: [through(two.from, dead)] };
-      expect(await reapLeftovers(two.to, cluster, era, unasked)).toEqual([]);
+      expect(await reapLeftovers(two.to, backupShelf(cluster, era), unasked)).toEqual([]);
     };
     const store = interleaved(two.to.store, /c12\/pgdata\.1/, reap);
     expect(await copy({ ...two, to: through(two.to, store) })).toMatchObject({ outcome: 'complete' });

@@ -6,7 +6,7 @@ import type { SegmentName } from '../../core/segment.ts';
 import { listBackups } from '../../repository/catalogue.ts';
 import { commitBackup } from '../../repository/commit.ts';
 import { listCuts } from '../../repository/cuts.ts';
-import { buryBackups, cutWal, unfinishedDeletions } from '../../repository/delete.ts';
+import { bury as buryThem, cutWal, unfinishedDeletions } from '../../repository/delete.ts';
 import {
   holdEverything,
   listHolds,
@@ -18,6 +18,7 @@ import {
 import { noKeys } from '../../repository/keys.ts';
 import { basePrefix, cutPrefix, holdKey, holdPrefix, walKey } from '../../repository/layout.ts';
 import type { Repository } from '../../repository/repository.ts';
+import { backupShelf } from '../../repository/shelf.ts';
 import { faulty } from '../../storage/fault.ts';
 import {
   bytesOf,
@@ -36,10 +37,9 @@ const order = { cluster, operation: 'hand', by: 'anna@db-7', reason: 'before the
 const inDays = (days: number) => new Date(Date.now() + days * day * 1000);
 const needsOf = (...backups: string[]) => [{ era, backups, wal: [] }];
 const bury = (repository: Repository, ids: string[], now = new Date()) =>
-  buryBackups(
+  buryThem(
     repository,
-    cluster,
-    era,
+    backupShelf(cluster, era),
     ids.map((id) => ({ id, reason: 'retention' })),
     { now },
   );
@@ -144,10 +144,10 @@ test('a deletion that was interrupted is out of the list, and finished by the ne
   const store = faulty(repository.store, [{ on: 'remove', key: /pgdata\.2/, fault: { kind: 'fail', error } }]);
   await expect(bury({ ...repository, store }, [idOf(1)])).rejects.toThrow('killed');
   expect(await listed(repository)).toEqual([]);
-  const unfinished = await unfinishedDeletions(repository, cluster, era);
+  const unfinished = await unfinishedDeletions(repository, backupShelf(cluster, era));
   expect(unfinished).toEqual([{ id: idOf(1), reason: 'retention' }]);
   expect((await bury(repository, [idOf(1)])).get(idOf(1))).toMatchObject({ outcome: 'deleted' });
-  expect(await unfinishedDeletions(repository, cluster, era)).toEqual([]);
+  expect(await unfinishedDeletions(repository, backupShelf(cluster, era))).toEqual([]);
   expect(await keysUnder(repository, basePrefix(cluster, era, idOf(1)))).toEqual([]);
   expect(await keysUnder(repository, `${cluster}/${era}/backups/`)).toHaveLength(1);
 });

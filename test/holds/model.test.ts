@@ -7,12 +7,13 @@ import type { SegmentName } from '../../core/segment.ts';
 import { listBackups } from '../../repository/catalogue.ts';
 import { commitBackup } from '../../repository/commit.ts';
 import { isCut, listCuts } from '../../repository/cuts.ts';
-import { buryBackups, cutWal, unfinishedDeletions } from '../../repository/delete.ts';
+import { bury as buryThem, cutWal, unfinishedDeletions } from '../../repository/delete.ts';
 import { holdEverything, narrowHold, placeHold, releaseHold } from '../../repository/holds.ts';
 import { noKeys } from '../../repository/keys.ts';
 import { backupKey, basePrefix, walKey } from '../../repository/layout.ts';
 import type { BackupRecord } from '../../repository/record.ts';
 import type { Repository } from '../../repository/repository.ts';
+import { backupShelf } from '../../repository/shelf.ts';
 import { listWal } from '../../repository/wal.ts';
 import type { ObjectStore } from '../../storage/store.ts';
 import { cluster, era, putEra, recordOf } from '../repository/support.ts';
@@ -54,10 +55,9 @@ const needs: EraNeeds[] = [
 const bury =
   (...ids: string[]): Process =>
   (store) =>
-    buryBackups(
+    buryThem(
       at(store),
-      cluster,
-      era,
+      backupShelf(cluster, era),
       ids.map((id) => ({ id, reason: 'retention' })),
       { now },
     );
@@ -135,8 +135,8 @@ function assertPromises(objects: Objects, promises: { outcome: Outcome | undefin
 /** The next run finishes what was interrupted, and harms nobody either. */
 async function runAgain(objects: Objects): Promise<void> {
   const repository = at(plainStore(objects));
-  const unfinished = await unfinishedDeletions(repository, cluster, era);
-  const answers = await buryBackups(repository, cluster, era, unfinished, { now });
+  const unfinished = await unfinishedDeletions(repository, backupShelf(cluster, era));
+  const answers = await buryThem(repository, backupShelf(cluster, era), unfinished, { now });
   for (const [id, { outcome }] of answers)
     if (outcome === 'deleted')
       expect([...objects.keys()].filter((key) => key.startsWith(basePrefix(cluster, era, id)))).toEqual([]);

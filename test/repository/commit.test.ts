@@ -8,6 +8,7 @@ import { rotateKeyFile } from '../../repository/key-rotate.ts';
 import { noKeys } from '../../repository/keys.ts';
 import { backupKey, basePrefix, tombstoneKey } from '../../repository/layout.ts';
 import type { Repository } from '../../repository/repository.ts';
+import { backupShelf } from '../../repository/shelf.ts';
 import { faulty } from '../../storage/fault.ts';
 import type { ObjectStore } from '../../storage/store.ts';
 import {
@@ -36,7 +37,8 @@ async function copied(): Promise<Repository> {
 }
 
 const commit = (repository: Repository) => commitBackup(repository, noKeys, recordOf(id));
-const reap = (repository: Repository, except: string[] = []) => reapLeftovers(repository, cluster, era, { except });
+const reap = (repository: Repository, except: string[] = []) =>
+  reapLeftovers(repository, backupShelf(cluster, era), { except });
 const listed = async (repository: Repository) =>
   (await listBackups(repository, noKeys, cluster)).map((entry) => `${entry.id} ${entry.state}`);
 

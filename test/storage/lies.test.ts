@@ -6,6 +6,7 @@ import type { KeyRing } from '../../repository/keys.ts';
 import { backupKey, basePrefix, eraKey, walPrefix } from '../../repository/layout.ts';
 import type { BackupRecord } from '../../repository/record.ts';
 import type { Repository } from '../../repository/repository.ts';
+import { backupShelf } from '../../repository/shelf.ts';
 import { putSegment, readSegment } from '../../repository/wal.ts';
 import { startRestore } from '../../restore/start.ts';
 import { readBytes } from '../../storage/bytes.ts';
@@ -148,7 +149,7 @@ describe('a backup is committed: it is not done while the store', () => {
   test('scenario 14: replaces objects: a reaper and a commit still see each other', async () => {
     const behind = lying(repository, [{ on: 'create', fault: { kind: 'replace' } }]);
     await behind.store.create(`${basePrefix(cluster, era, id)}pgdata.1.tar.zst`, bytesOf('part'));
-    expect(await reapLeftovers(behind, cluster, era, { except: [] })).toEqual([id]);
+    expect(await reapLeftovers(behind, backupShelf(cluster, era), { except: [] })).toEqual([id]);
     await expect(commitBackup(behind, keys, record())).rejects.toMatchObject({ code: 'backup-deleted' });
     expect(await listed(behind)).toEqual([]);
   });
@@ -159,7 +160,7 @@ describe('a backup is committed: it is not done while the store', () => {
     const behind = lying(repository, [
       { on: 'list', key: new RegExp(`/backups/${id}.json$`), fault: { kind: 'forget' } },
     ]);
-    expect(await reapLeftovers(behind, cluster, era, { except: [] })).toEqual([]);
+    expect(await reapLeftovers(behind, backupShelf(cluster, era), { except: [] })).toEqual([]);
     expect(await listed()).toEqual(['whole']);
   });
 });

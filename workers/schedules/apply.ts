@@ -6,7 +6,7 @@ import {
   type ScheduleOptions,
   type ScheduleSpec,
 } from '@temporalio/client';
-import { inParallel } from '../../copy/parallel.ts';
+import { inParallel } from '../../core/parallel.ts';
 import { PgproofError } from '../../core/errors.ts';
 import { type Calendar, type calendarFields, every, months, weekdays } from '../../core/schedule/calendar.ts';
 import type { WantedSchedule } from '../../core/schedule/wanted.ts';

@@ -6,11 +6,11 @@
  */
 export async function inParallel<Item>(
   items: Iterable<Item> | AsyncIterable<Item>,
-  { width, signal }: { width: number; signal: AbortSignal },
+  { width, signal }: { width: number; signal?: AbortSignal | undefined },
   work: (item: Item, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const stop = new AbortController();
-  const both = AbortSignal.any([signal, stop.signal]);
+  const both = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal]);
   const running = new Set<Promise<void>>();
   let failure: { error: unknown } | undefined;
   const fail = (error: unknown): void => {
