@@ -71,7 +71,8 @@ function refuseShutdown(target: RecoveryTarget): void {
   });
 }
 
-function assemble(
+/** The plan as a document; nothing is kept. */
+export function assemble(
   archive: Archive,
   stop: Stop,
   { target, into }: RestoreRequest,

@@ -73,22 +73,30 @@ function doneBefore(done: RestoreResult): RestoreResult {
   return { ...done, notes: [...done.notes, note] };
 }
 
-async function carryOut(
+/** Where the files of a backup come from. */
+export type Source = {
+  /** Unpacks them into the plan's folder. */
+  fetch(run: Run, copies: Nearest): Promise<unknown>;
+  /** Compares what was unpacked with PostgreSQL's manifest. */
+  verify(): Promise<void>;
+};
+
+/** The steps of a restore, for whoever holds the plan's lock. @param source @defaultValue the cluster's repositories */
+export async function carryOut(
   cluster: ProtectedCluster,
   plan: RestorePlan,
   run: Run,
   { stallSeconds = 900, ...options }: RestoreOptions,
+  source: Source = fromRepositories(cluster, plan, run),
 ): Promise<RestoreResult> {
   const phases: Phase[] = [];
   const copies = options.copies ?? new Nearest(cluster.repositories);
   const timed = timer(phases, run);
   const next = await timed('prepare', () => prepareFolder(cluster, plan));
   if (next === 'fetch') {
-    await timed('fetch', () =>
-      withoutStanding(run, stallSeconds, (watched) => fetchBackup(cluster, plan, watched, copies)),
-    );
+    await timed('fetch', () => withoutStanding(run, stallSeconds, (watched) => source.fetch(watched, copies)));
     // Verification reads what lies in memory, while that goes to the disk.
-    await timed('verify', () => both(verifyBackup(cluster, plan, run), makeDurable(plan.into, run.signal)));
+    await timed('verify', () => both(source.verify(), makeDurable(plan.into, run.signal)));
     await timed('configure', () => configureRecovery(plan, 'restore'));
     await timed('sync', () => makeDurable(plan.into, run.signal));
     await markFetched(plan);
@@ -97,6 +105,11 @@ async function carryOut(
   await timed('hand over', () => handOver(plan.into)); // the last change to the folder
   return finish(cluster, plan, reached, phases, copies);
 }
+
+const fromRepositories = (cluster: ProtectedCluster, plan: RestorePlan, run: Run): Source => ({
+  fetch: (watched, copies) => fetchBackup(cluster, plan, watched, copies),
+  verify: () => verifyBackup(cluster, plan, run),
+});
 
 /** Waits for both, also when one fails: nothing of an ended restore goes on. */
 async function both(...work: Promise<void>[]): Promise<void> {

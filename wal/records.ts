@@ -18,6 +18,8 @@ export type WalRecord =
   | { kind: 'end'; lsn: Lsn; xid: string; outcome: 'commit' | 'abort'; at: bigint }
   | { kind: 'restore-point'; lsn: Lsn; name: string }
   | { kind: 'tablespace'; lsn: Lsn; prev: Lsn; path: string }
+  /** The end of the base backup that began at `start`. */
+  | { kind: 'backup-end'; lsn: Lsn; start: Lsn }
   /** What recovery with queries demands at least, from here on. */
   | { kind: 'minimums'; lsn: Lsn; minimums: Record<string, number> };
 
@@ -64,6 +66,8 @@ export function understand({ rmgr, lsn, prev, xid, description }: DumpedRecord):
   if (rmgr !== 'XLOG') return undefined;
   if (description.startsWith('RESTORE_POINT '))
     return { kind: 'restore-point', lsn, name: description.slice('RESTORE_POINT '.length) };
+  const start = /^BACKUP_END ([0-9A-F]+\/[0-9A-F]+)/.exec(description)?.[1];
+  if (start !== undefined) return { kind: 'backup-end', lsn, start: parseLsn(start) };
   return description.startsWith('PARAMETER_CHANGE ')
     ? { kind: 'minimums', lsn, minimums: minimumsIn(description) }
     : undefined;
