@@ -80,6 +80,7 @@ async function open(tools: Tools): Promise<ProtectedCluster> {
     keys,
     walKeys: keys,
     paths,
+    sink: null,
   };
 }
 

@@ -3,6 +3,7 @@ import { cluster } from './config/cluster.ts';
 import { host } from './config/host.ts';
 import { repository } from './config/repository.ts';
 import { repositoryProblems } from './config/schedules.ts';
+import { reportSink } from './config/sink.ts';
 import { absolutePath, name, port, timezone } from './config/values.ts';
 import { writtenNames } from './written.ts';
 
@@ -34,6 +35,7 @@ export const configSchema = z
     repositories: names(repository).describe('Where backups live.'),
     keys: names(key).default({}).describe('Key files of this host.'),
     clusters: names(cluster).describe('The PostgreSQL clusters to protect.'),
+    reportSink: reportSink.optional(),
     temporal: z
       .strictObject({
         embedded: embedded.prefault({}),
@@ -115,6 +117,7 @@ export const configSchema = z
 export type Config = z.output<typeof configSchema>;
 export type ClusterConfig = Config['clusters'][string];
 export type ConnectionConfig = ClusterConfig['connection'];
+export type SinkConfig = NonNullable<Config['reportSink']>;
 export type RepositoryConfig = Config['repositories'][string];
 export type OssConfig = Extract<RepositoryConfig, { type: 'oss' }>;
 export type S3Config = Extract<RepositoryConfig, { type: 's3' }>;

@@ -9,6 +9,7 @@ import type { Host } from './host.ts';
 import { clusterConfig } from './lookup.ts';
 import { openRepositories } from './repositories.ts';
 import { installScripts } from './scripts.ts';
+import { sinkOf } from './sink.ts';
 
 export { clusterConfig } from './lookup.ts';
 
@@ -29,7 +30,17 @@ export async function openCluster(
   const opened = await openRepositories(host, name, config, { keys, walKeys }, options);
   const paths = clusterPaths(host.stateDir, name);
   await makeFolders(paths);
-  return { name, fleet: host.config.fleet, host: host.name, config, ...opened, keys, walKeys, paths };
+  return {
+    name,
+    fleet: host.config.fleet,
+    host: host.name,
+    config,
+    ...opened,
+    keys,
+    walKeys,
+    paths,
+    sink: sinkOf(host),
+  };
 }
 
 /** Where everything of a cluster lies in this host's state. */

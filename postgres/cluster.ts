@@ -1,4 +1,4 @@
-import type { ClusterConfig } from '../core/config.ts';
+import type { ClusterConfig, SinkConfig } from '../core/config.ts';
 import { PgproofError } from '../core/errors.ts';
 import { isRequired, writtenNames } from '../core/written.ts';
 import type { KeyRing } from '../repository/keys.ts';
@@ -25,6 +25,16 @@ export type ProtectedCluster = {
   /** Of WAL and history files: the same, unless the config names a `walKey`. */
   walKeys: KeyRing;
   paths: ClusterPaths;
+  /** Where reports go beside the repository; null: nowhere. */
+  sink: ReportSink | null;
+};
+
+/** A table for reports, and the way to it. */
+export type ReportSink = SinkConfig & {
+  /** Folder of this host's state: reports that are on their way. */
+  outbox: string;
+  /** Hears why a report could not be put there. It is no reason for the operation to fail. */
+  onUnqueued(error: PgproofError): void;
 };
 
 /** A repository that was away, or wrong, when the cluster was opened. */

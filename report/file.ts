@@ -4,14 +4,15 @@ import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { reportKey } from '../repository/layout.ts';
 import { putReport } from '../repository/reports.ts';
 import type { Repository } from '../repository/repository.ts';
+import { queueReport } from './outbox.ts';
 import { buildReport, failedBy, type Outcome, type ReportOrder, type StartedReport, startReport } from './report.ts';
 
 /** Reports are small, and a cancelled attempt has no signal left to wait by. */
 const patienceSeconds = 60;
 
 /**
- * Writes the report of an attempt into the nearest repository that takes it. Takes no signal on purpose: a cancelled attempt is
- * reported too.
+ * Writes the report of an attempt into the nearest repository that takes it, and puts it on its way to the sink. Takes no signal on
+ * purpose: a cancelled attempt is reported too.
  * @throws {PgproofError} what the nearest one's store says, when none takes it; `timeout` after a minute.
  */
 export async function finishReport(
@@ -20,6 +21,7 @@ export async function finishReport(
   outcome: Outcome,
 ): Promise<FiledReport & { key: string }> {
   const report = buildReport(cluster, started, outcome);
+  if (cluster.sink) await queueReport(cluster.sink, report); // first: a repository that is away is what a table should tell of, too
   const repository = await putInOne(cluster.repositories, report);
   return { key: reportKey(cluster.name, report.id), repository, report };
 }

@@ -1,39 +1,18 @@
 import * as z from 'zod';
+import { connectionTo } from './connection.ts';
 import { dumps } from './dumps.ts';
 import { objectives } from './objectives.ts';
 import { retention } from './retention.ts';
 import { schedules } from './schedules.ts';
-import { absolutePath, duration, name, port } from './values.ts';
+import { absolutePath, duration, name } from './values.ts';
 
-const password = z
-  .union([
-    z.strictObject({ file: absolutePath.describe('A file that holds the password, mode 0600.') }),
-    z.strictObject({
-      env: z
-        .string()
-        .regex(/^[A-Za-z_]\w*$/)
-        .describe('An environment variable that holds the password.'),
-    }),
-  ])
-  .describe(
-    'Where the password is. Without it: .pgpass, or none (peer, trust, certificates). A plain password is refused.',
-  );
-
-const connection = z
-  .strictObject({
-    socket: absolutePath.optional().describe("Folder of the server's Unix socket."),
-    host: z.string().min(1).optional().describe('Host name or address, for a connection by TCP.'),
-    port: port.default(5432).describe('Port of the server.'),
-    user: z
-      .string()
-      .min(1)
-      .default('pgproof')
-      .describe('Role that pgproof connects as; `init` prints the SQL that makes it.'),
-    database: z.string().min(1).default('postgres').describe('Database that holds the schema `pgproof`.'),
-    password: password.optional(),
-  })
-  .refine((value) => (value.socket === undefined) !== (value.host === undefined), 'give either socket or host')
-  .describe('How this host reaches the server.');
+const connection = connectionTo(
+  {
+    whole: 'How this host reaches the server.',
+    user: 'Role that pgproof connects as; `init` prints the SQL that makes it.',
+  },
+  z.string().min(1).default('postgres').describe('Database that holds the schema `pgproof`.'),
+);
 
 const wal = z.strictObject({
   mode: z

@@ -1,5 +1,5 @@
 /** DESIGN §2 as data. Above → below: a folder may import itself and what stands here for it. */
-const ENGINES = 'backup wal restore drill dump import copy verify check expire report notify watch'.split(' ');
+const ENGINES = 'backup wal restore drill dump import copy verify check expire report sink notify watch'.split(' ');
 const BASE = ['parts', 'postgres', 'repository', 'storage', 'codec', 'core'];
 const SIDEWAYS: Record<string, string[]> = {
   backup: ['wal'],
@@ -8,7 +8,7 @@ const SIDEWAYS: Record<string, string[]> = {
   verify: ['restore', 'wal', 'dump'],
   import: ['dump', 'restore', 'wal'],
   copy: ['wal'],
-  check: ['wal', 'watch'],
+  check: ['wal', 'watch', 'sink'],
   watch: ['wal'],
 };
 const BELOW_HOST = [...ENGINES, ...BASE];

@@ -81,6 +81,7 @@ export async function openArchive(
     keys,
     walKeys: keys,
     paths,
+    sink: null,
   };
   await assertOwner(repository, cluster);
   if (options.era !== false) await newEra(cluster, options.era);
