@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
+import { Readable, type Writable } from 'node:stream';
 import { ExecaError, execa } from 'execa';
 import { abortReason, throwIfAborted } from '../core/abort.ts';
 import { PgproofError } from '../core/errors.ts';
@@ -16,6 +16,8 @@ export type ToolOptions = {
   /** Added to ours; secrets go here (`secretEnv`), never into args. */
   env?: Record<string, string>;
   cwd?: string;
+  /** The tool reads what is written to `stdin`, whose end it sees. @defaultValue false: it has no input */
+  input?: boolean;
   /** A file descriptor that takes the tool's standard output, in place of `stdout`. */
   stdout?: number | undefined;
   /** Told of messages as they come, for progress; they are kept for errors all the same. */
@@ -24,6 +26,8 @@ export type ToolOptions = {
 
 export type ToolProcess = {
   pid: number;
+  /** Null without `options.input`. Why a write fails, `ended` says: the tool has ended before it read everything. */
+  stdin: Writable | null;
   /** Read it to its end, or the tool waits for ever. Empty when `options.stdout` takes the output. */
   stdout: Readable;
   /** Settles when the tool has ended and all its output was taken; rejects with `tool-failed`, `timeout` or the signal's reason. */
@@ -56,7 +60,7 @@ export function spawnTool(tools: Tools, name: string, args: readonly string[], o
   throwIfAborted(options.signal);
   // Messages are read by programs and quoted in reports: one language, whatever the host speaks.
   const env = { LC_ALL: 'C', ...options.env };
-  const [file, argv] = dyingWithUs('KILL', ...commandOf(tools, name, args, Object.keys(env)));
+  const [file, argv] = dyingWithUs('KILL', ...commandOf(tools, name, args, Object.keys(env), options.input));
   const child = execa(file, argv, {
     cancelSignal: options.signal,
     timeout: options.timeoutSeconds * 1000,
@@ -64,7 +68,8 @@ export function spawnTool(tools: Tools, name: string, args: readonly string[], o
     killDescendants: true,
     cwd: options.cwd ?? '/',
     env,
-    stdin: tools.container === undefined ? 'ignore' : 'pipe', // what runs in a container lives as long as this pipe
+    // What runs in a container lives as long as this pipe.
+    stdin: options.input || tools.container !== undefined ? 'pipe' : 'ignore',
     // execa's types know one kind or the other, not either.
     stdout: (options.stdout ?? 'pipe') as 'pipe',
     buffer: false,
@@ -79,8 +84,11 @@ export function spawnTool(tools: Tools, name: string, args: readonly string[], o
   );
   // Whoever reads stdout may fail first and never ask for `ended`: that must not end the process.
   ended.catch(() => {});
+  const stdin = options.input ? (child.stdin as Writable) : null;
+  stdin?.on('error', () => {}); // its writers are told as well
   return {
     pid: child.pid as number,
+    stdin,
     stdout: (child.stdout as Readable | null) ?? Readable.from([]),
     ended,
     kill: () => void child.kill(),
@@ -92,8 +100,10 @@ function commandOf(
   name: string,
   args: readonly string[],
   env: readonly string[],
+  input = false,
 ): [file: string, args: readonly string[]] {
-  return container === undefined ? [join(bin, name), args] : dockerExec(container, name, args, { env });
+  if (container === undefined) return [join(bin, name), args];
+  return dockerExec(container, name, args, { env, input: input ? 'data' : 'none' });
 }
 
 function toolError(
