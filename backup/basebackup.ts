@@ -1,9 +1,9 @@
 import { PgproofError } from '../core/errors.ts';
+import type { StallWatch } from '../parts/stall.ts';
 import { connectionArgs, secretEnv } from '../postgres/client.ts';
 import { longestSeconds, spawnTool, type ToolProcess } from '../postgres/run.ts';
 import type { ChecksumAlgorithm } from './checksum.ts';
 import type { CopyJob } from './copied.ts';
-import type { StallWatch } from './stall.ts';
 
 /** CRC-32C is what PostgreSQL does by default; it finds damage on the way, and the store's SHA-256 guards the parts. */
 export const manifestChecksums: ChecksumAlgorithm = 'CRC32C';

@@ -3,6 +3,7 @@ import { suffixOf } from '../codec/sealing.ts';
 import { asPgproofError, hasCode, PgproofError } from '../core/errors.ts';
 import { runId } from '../core/ids.ts';
 import type { Run } from '../core/run.ts';
+import { withStallWatch } from '../parts/stall.ts';
 import { type TeeOptions, teeStore } from '../parts/tee.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { type LockHolder, withClusterLock } from '../postgres/lock.ts';
@@ -20,7 +21,6 @@ import { livePendings, savePending } from './pending.ts';
 import { type Fit, preflight } from './preflight.ts';
 import { pendingOf } from './record.ts';
 import { removeStagingLeftovers, stageBase } from './staging.ts';
-import { withStallWatch } from './stall.ts';
 import { streamBase } from './stream.ts';
 import { awaitsArchiver, endStrayCopies } from './walsender.ts';
 

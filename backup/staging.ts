@@ -2,11 +2,11 @@ import { createReadStream } from 'node:fs';
 import { mkdir, readdir, readFile, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PgproofError } from '../core/errors.ts';
+import type { StallWatch } from '../parts/stall.ts';
 import { PartWriter } from '../parts/writer.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { manifestChecksums, startBaseBackup, whyCopyFailed } from './basebackup.ts';
 import type { CopiedBase, CopyJob } from './copied.ts';
-import type { StallWatch } from './stall.ts';
 import { pass, pipeSuffix } from './stream.ts';
 import { type Kept, type Passed, Tap } from './tap.ts';
 

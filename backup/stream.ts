@@ -1,9 +1,9 @@
 import { join } from 'node:path';
+import { Pipe } from '../parts/pipe.ts';
+import type { StallWatch } from '../parts/stall.ts';
 import { PartWriter } from '../parts/writer.ts';
 import { manifestChecksums, startBaseBackup, whyCopyFailed } from './basebackup.ts';
 import type { CopiedBase, CopyJob } from './copied.ts';
-import { Pipe } from './pipe.ts';
-import type { StallWatch } from './stall.ts';
 import { type Passed, Tap } from './tap.ts';
 
 /** Copies a cluster without extra tablespaces: one stream from pg_basebackup to the repository, nothing on this host's disk. */

@@ -51,6 +51,7 @@ export function clusterPaths(stateDir: string, name: string): ClusterPaths {
     state,
     spool: inside('spool'),
     backups: inside('backups'),
+    dumps: inside('dumps'),
     plans: inside('plans'),
     fetch: inside('fetch'),
     drills: inside('drills'),

@@ -76,6 +76,8 @@ export type ClusterPaths = {
   spool: string;
   /** Backups that are copied and not yet committed; staging for clusters with tablespaces. */
   backups: string;
+  /** One folder an attempt at a dump; what it held is gone when the attempt ends. */
+  dumps: string;
   /** Frozen restore plans, `<id>.json`. */
   plans: string;
   /** One folder a recovery: prefetched WAL, for restore_command. */

@@ -49,6 +49,7 @@ export async function openArchive(
     state,
     spool: folder('spool'),
     backups: folder('backups'),
+    dumps: folder('dumps'),
     plans: folder('plans'),
     fetch: folder('fetch'),
     drills: folder('drills'),

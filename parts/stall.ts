@@ -10,7 +10,9 @@ export type StallOptions = {
   /** Nothing may stand still for longer. */
   seconds: number;
   /** Asked when the server has sent nothing: is it its archiver that it waits for? */
-  awaitsArchiver(): Promise<boolean>;
+  awaitsArchiver?(): Promise<boolean>;
+  /** What to look for when it is the server itself. */
+  serverHint?: string;
 };
 
 const stories: Record<AwaitedParty, { code: 'timeout' | 'segment-not-archived'; what: string; hint: string }> = {
@@ -38,15 +40,15 @@ const stories: Record<AwaitedParty, { code: 'timeout' | 'segment-not-archived'; 
  */
 export async function withStallWatch<T>(
   outer: AbortSignal,
-  { seconds, awaitsArchiver }: StallOptions,
+  { seconds, awaitsArchiver, serverHint }: StallOptions,
   use: (watch: StallWatch) => Promise<T>,
 ): Promise<T> {
   const stalled = new AbortController();
   let party: 'server' | 'repository' = 'server';
   const giveUp = async (): Promise<void> => {
     // A server that does not answer this either is the one that is waited for.
-    const archiver = party === 'server' && (await awaitsArchiver().catch(() => false));
-    stalled.abort(stallError(archiver ? 'archiver' : party, seconds));
+    const archiver = party === 'server' && (await awaitsArchiver?.().catch(() => false));
+    stalled.abort(stallError(archiver ? 'archiver' : party, seconds, serverHint));
   };
   const timer = setTimeout(() => void giveUp(), seconds * 1000);
   const waitsFor = (next: 'server' | 'repository') => {
@@ -60,7 +62,7 @@ export async function withStallWatch<T>(
   }
 }
 
-function stallError(party: AwaitedParty, seconds: number): PgproofError {
-  const { code, what, hint } = stories[party];
+function stallError(party: AwaitedParty, seconds: number, serverHint: string | undefined): PgproofError {
+  const { code, what, hint } = { ...stories[party], ...(party === 'server' && serverHint ? { hint: serverHint } : {}) };
   return new PgproofError(code, `${what} for ${seconds} s`, { facts: { waitedFor: party, seconds }, hint });
 }
