@@ -45,10 +45,8 @@ class Trailer implements End {
   }
 
   finish(): void {
-    const trailer = new RegExp(`^-- PostgreSQL ${this.#words} complete\\s+--\\s*(?:\\\\unrestrict \\w+\\s*)?$`, 'm');
-    const text = this.#tail.toString('latin1');
-    const at = text.search(trailer);
-    if (at === -1 || /\S/.test(text.slice(at).replace(trailer, '')))
+    const trailer = new RegExp(`\n-- PostgreSQL ${this.#words} complete\\s+--\\s+(?:\\\\unrestrict \\w+\\s+)?$`);
+    if (!trailer.test(this.#tail.toString('latin1')))
       throw new PgproofError('object-damaged', `it does not end in 'PostgreSQL ${this.#words} complete'`);
   }
 }
