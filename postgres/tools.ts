@@ -47,7 +47,7 @@ async function unfit(bin: string, major: number): Promise<string | null> {
   return version.major === major ? null : `${bin} is of PostgreSQL ${version.major}`;
 }
 
-function usualPlaces(major: number): string[] {
+export function usualPlaces(major: number): string[] {
   const caches = [process.env.PGPROOF_CACHE, userCache(), '/var/cache/pgproof'].filter((path) => path !== undefined);
   return [
     `/usr/lib/postgresql/${major}/bin`,
@@ -56,7 +56,7 @@ function usualPlaces(major: number): string[] {
   ];
 }
 
-function pathFolders(): string[] {
+export function pathFolders(): string[] {
   return (process.env.PATH ?? '').split(delimiter).filter((path) => path.startsWith('/'));
 }
 
@@ -64,7 +64,7 @@ function userCache(): string {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'pgproof');
 }
 
-async function isProgram(path: string): Promise<boolean> {
+export async function isProgram(path: string): Promise<boolean> {
   return access(path, constants.X_OK).then(
     () => true,
     () => false,
