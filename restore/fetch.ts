@@ -6,7 +6,7 @@ import { PartReader, Spoiled } from '../parts/reader.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { findBackupIn } from '../repository/merged.ts';
 import { Nearest } from '../repository/nearest.ts';
-import type { BackupRecord, StoredPart } from '../repository/record.ts';
+import type { BackupRecord } from '../repository/record.ts';
 import { emptyFolder } from './clean.ts';
 import type { RestorePlan } from './record.ts';
 import { tablespaceFolder } from './tablespaces.ts';
@@ -46,15 +46,34 @@ export async function fetchBackup(
 }
 
 async function unpackAll(reader: PartReader, record: BackupRecord, plan: Fetched): Promise<void> {
-  const places = new Map(plan.tablespaces.map(({ oid, to }) => [oid, to]));
-  if (places.size > 0) await mkdir(join(plan.into, tablespaceFolder), { mode: 0o700 });
-  for (const to of places.values()) await mkdir(to, { mode: 0o700 });
-  for (const { name, parts } of record.tablespaces) {
-    const root = name === 'pgdata' ? plan.into : (places.get(name) as string);
-    await unpackParts(reader, parts, new Unpacker({ root, tablespaces: places, skip: leftOut }));
-  }
-  for (const [oid, to] of places) await ensureLink(join(plan.into, 'pg_tblspc', oid), to);
+  const tars = record.tablespaces.map(
+    ({ name, parts }): Tar => ({
+      name,
+      feed: async (take) => {
+        for (const part of parts) await reader.read(part, take);
+      },
+    }),
+  );
+  await unpackTars(plan, tars);
   await writeFile(join(plan.into, 'backup_manifest'), await reader.whole(record.manifest), { mode: 0o600 });
+}
+
+/** The tar of the data directory, `pgdata`, or of a tablespace, by its OID. */
+export type Tar = { name: string; feed(take: (chunk: Buffer) => Promise<void>): Promise<void> };
+
+/** Unpacks a backup's tars into the plan's folder, the tablespaces into their places in it. */
+export async function unpackTars(
+  { into, tablespaces }: Pick<RestorePlan, 'into' | 'tablespaces'>,
+  tars: readonly Tar[],
+): Promise<void> {
+  const places = new Map(tablespaces.map(({ oid, to }) => [oid, to]));
+  if (places.size > 0) await mkdir(join(into, tablespaceFolder), { mode: 0o700 });
+  for (const to of places.values()) await mkdir(to, { mode: 0o700 });
+  for (const tar of tars) {
+    const root = tar.name === 'pgdata' ? into : (places.get(tar.name) as string);
+    await unpackTar(tar, new Unpacker({ root, tablespaces: places, skip: leftOut }));
+  }
+  for (const [oid, to] of places) await ensureLink(join(into, 'pg_tblspc', oid), to);
 }
 
 /** Returns once all that was written to the file system of this folder is durable. */
@@ -66,9 +85,9 @@ export async function makeDurable(path: string, signal: AbortSignal): Promise<vo
 /** The manifest is an object of its own; pg_basebackup may have put it into the stream too. */
 const leftOut = new Set(['backup_manifest']);
 
-async function unpackParts(reader: PartReader, parts: readonly StoredPart[], unpacker: Unpacker): Promise<void> {
+async function unpackTar({ feed }: Tar, unpacker: Unpacker): Promise<void> {
   try {
-    for (const part of parts) await reader.read(part, (chunk) => unpacker.write(chunk));
+    await feed((chunk) => unpacker.write(chunk));
     await unpacker.finish();
   } catch (error) {
     await unpacker.abandon();

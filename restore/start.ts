@@ -79,6 +79,8 @@ export type Source = {
   fetch(run: Run, copies: Nearest): Promise<unknown>;
   /** Compares what was unpacked with PostgreSQL's manifest. */
   verify(): Promise<void>;
+  /** What recovery demands at least, where the plan could not know it. */
+  minimums?(): Promise<RestorePlan['minimums']>;
 };
 
 /** The steps of a restore, for whoever holds the plan's lock. @param source @defaultValue the cluster's repositories */
@@ -101,7 +103,8 @@ export async function carryOut(
     await timed('sync', () => makeDurable(plan.into, run.signal));
     await markFetched(plan);
   }
-  const reached = await timed('recover', () => recoverAndStop(cluster, plan, run, { ...options, copies }));
+  const told = { ...plan, minimums: highest(plan.minimums, await source.minimums?.()) };
+  const reached = await timed('recover', () => recoverAndStop(cluster, told, run, { ...options, copies }));
   await timed('hand over', () => handOver(plan.into)); // the last change to the folder
   return finish(cluster, plan, reached, phases, copies);
 }
@@ -110,6 +113,11 @@ const fromRepositories = (cluster: ProtectedCluster, plan: RestorePlan, run: Run
   fetch: (watched, copies) => fetchBackup(cluster, plan, watched, copies),
   verify: () => verifyBackup(cluster, plan, run),
 });
+
+function highest(one: RestorePlan['minimums'], other: RestorePlan['minimums'] = {}): RestorePlan['minimums'] {
+  const names = [...new Set([...Object.keys(one), ...Object.keys(other)])];
+  return Object.fromEntries(names.map((name) => [name, Math.max(one[name] ?? 0, other[name] ?? 0)]));
+}
 
 /** Waits for both, also when one fails: nothing of an ended restore goes on. */
 async function both(...work: Promise<void>[]): Promise<void> {

@@ -3,9 +3,15 @@ import { join } from 'node:path';
 import { asPgproofError, PgproofError } from '../../core/errors.ts';
 import type { Lsn } from '../../core/lsn.ts';
 import type { Run } from '../../core/run.ts';
-import { type SegmentName, segmentNameAt, segmentNumber, segmentNumberAt, type TimelineId } from '../../core/segment.ts';
-import { readWalHeader, type WalHeader } from '../../postgres/walpage.ts';
+import {
+  type SegmentName,
+  segmentNameAt,
+  segmentNumber,
+  segmentNumberAt,
+  type TimelineId,
+} from '../../core/segment.ts';
 import { majorOfWal } from '../../postgres/wal-major.ts';
+import { readWalHeader, type WalHeader } from '../../postgres/walpage.ts';
 import type { Opening } from '../peel.ts';
 import type { Begin } from './begin.ts';
 import type { OldBase, OldWal } from './layout.ts';
@@ -58,7 +64,11 @@ export async function readArchive(
   const segments = new Map<SegmentName, SeenSegment>();
   const damaged: { path: string; error: PgproofError }[] = [];
   for (const [name, { path, own: isOwn }] of wanted) {
-    run.progress({ phase: 'read WAL', doneBytes: segments.size * segmentBytes, totalBytes: wanted.length * segmentBytes });
+    run.progress({
+      phase: 'read WAL',
+      doneBytes: segments.size * segmentBytes,
+      totalBytes: wanted.length * segmentBytes,
+    });
     try {
       const bytes = await readPlain(path, opening, run.signal);
       refuseOther(name, path, bytes, first.header);
@@ -107,7 +117,8 @@ export function refuseOther(
         : segmentNameAt(header.pageAddress, 1, known.segmentBytes).slice(8) !== name.slice(8)
           ? `it begins at ${header.pageAddress}, which is not what its name says`
           : null;
-  if (why !== null) throw new PgproofError('wal-foreign', `'${path}' is not the segment ${name}: ${why}`, { facts: { path } });
+  if (why !== null)
+    throw new PgproofError('wal-foreign', `'${path}' is not the segment ${name}: ${why}`, { facts: { path } });
 }
 
 async function readHistories(

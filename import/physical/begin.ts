@@ -15,7 +15,7 @@ export type Begin = Label & {
 
 /**
  * Reads backup_label and tablespace_map, which PostgreSQL sends first.
- * @throws {PgproofError} `backup-missing` where there is no base archive; `tar-invalid`, `object-damaged`, `passphrase-missing`,
+ * @throws {PgproofError} `object-missing` where there is no base archive; `tar-invalid`, `object-damaged`, `passphrase-missing`,
  * `passphrase-wrong`, `manifest-invalid`.
  */
 export async function readBegin(base: OldBase, opening: Opening, signal: AbortSignal): Promise<Begin> {
@@ -30,11 +30,11 @@ export async function readBegin(base: OldBase, opening: Opening, signal: AbortSi
   return { ...parseLabel(text), text, tablespaces: readMap(files.get('tablespace_map') ?? '') };
 }
 
-/** @throws {PgproofError} `backup-missing` where the folder has no such archive. */
+/** @throws {PgproofError} `object-missing` where the folder has no such archive. */
 export function archiveOf(base: OldBase, name: string): string {
   const path = base.archives.get(name);
   if (path !== undefined) return path;
-  throw new PgproofError('backup-missing', `'${base.folder}' has no ${name}.tar, in whatever form`, {
+  throw new PgproofError('object-missing', `'${base.folder}' has no ${name}.tar, in whatever form`, {
     facts: { base: base.name, archives: [...base.archives.keys()] },
   });
 }

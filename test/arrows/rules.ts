@@ -6,7 +6,7 @@ const SIDEWAYS: Record<string, string[]> = {
   restore: ['wal'],
   drill: ['restore', 'wal', 'dump'],
   verify: ['restore', 'wal', 'dump'],
-  import: ['dump', 'restore', 'wal'],
+  import: ['backup', 'dump', 'restore', 'wal'],
   copy: ['wal'],
   check: ['wal', 'watch', 'sink'],
   watch: ['wal'],
