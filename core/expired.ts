@@ -1,6 +1,7 @@
 import * as z from 'zod';
+import { dumpKinds } from './dump.ts';
 
-/* What an expire came to, for reports; the first hundred of each list, so that it can travel. */
+/* What an expire came to; in reports the first hundred of each list, so that it can travel. */
 
 const kept = z.object({
   era: z.string(),
@@ -37,6 +38,26 @@ const expiredWal = z.object({
 });
 export type ExpiredWal = z.infer<typeof expiredWal>;
 
+/** Of a dump: what it is of, and its tier. */
+const dumpFields = {
+  id: z.string(),
+  kind: z.enum(dumpKinds),
+  database: z.string().nullable(),
+  /** What of it is in it; null: all. */
+  part: z.string().nullable(),
+  tier: z.string(),
+};
+
+/** What became of the dumps of a repository. */
+const expiredDumps = z.object({
+  kept: z.array(z.object({ ...dumpFields, reasons: kept.shape.reasons })),
+  keptDumps: z.number(),
+  deleted: z.array(deleted.omit({ era: true }).extend(dumpFields)),
+  deletedDumps: z.number(),
+});
+export type ExpiredDumps = z.infer<typeof expiredDumps>;
+export const noDumps: ExpiredDumps = { kept: [], keptDumps: 0, deleted: [], deletedDumps: 0 };
+
 /** What became of one repository. */
 export const expiredRepository = z.object({
   repository: z.string(),
@@ -47,6 +68,8 @@ export const expiredRepository = z.object({
   deleted: z.array(deleted),
   deletedBackups: z.number(),
   wal: z.array(expiredWal),
+  /** Absent in reports of before there were dumps. */
+  dumps: expiredDumps.default(noDumps),
   /** Why a person has to confirm it. */
   refusals: z.array(z.string()),
   notes: z.array(z.string()),

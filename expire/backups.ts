@@ -1,5 +1,4 @@
 import type { ExpiredRepository } from '../core/expired.ts';
-import { formatBytes } from '../core/format.ts';
 import { holdsBackup } from '../core/hold.ts';
 import { chainsOf } from '../core/retention/chains.ts';
 import type { RetentionPlan } from '../core/retention/plan.ts';
@@ -8,6 +7,7 @@ import type { Run } from '../core/run.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { type Buried, bury, unfinishedDeletions } from '../repository/delete.ts';
 import { backupShelf } from '../repository/shelf.ts';
+import { finishedText, provenMeanwhile, told } from './buried.ts';
 import type { Gathered } from './facts.ts';
 
 type Deleted = ExpiredRepository['deleted'][number];
@@ -53,37 +53,15 @@ export async function finishDeletions(
       // Where nobody knows its place, each proof may be the newest.
       const proof = (isPlaced(one.id) ? proven : facts.proofs).find(({ backup }) => backup === one.id);
       const holds = facts.holds.filter((hold) => holdsBackup(hold, era, one.id));
-      if (proof !== undefined) notes.push(provenMeanwhile(one.id, proof.drill));
-      else if (holds.length > 0) notes.push(finishedText(one.id, { outcome: 'held', holds }));
+      if (proof !== undefined) notes.push(provenMeanwhile(`backup ${one.id}`, proof.drill, 'backups/'));
+      else if (holds.length > 0) notes.push(finishedText(`backup ${one.id}`, { outcome: 'held', holds }));
       else going.push(one);
     }
     if (going.length === 0) continue;
     // Whatever the clock says: a hold counts until it was released.
     const options = { signal, now: new Date(0), known: records };
     for (const [id, buried] of await bury(repository, backupShelf(name, era), going, options))
-      notes.push(finishedText(id, buried));
+      notes.push(finishedText(`backup ${id}`, buried));
   }
   return notes;
-}
-
-const provenMeanwhile = (id: string, drill: string): string =>
-  `The deletion of backup ${id} had been interrupted, and drill ${drill} has proven the backup: it is not ended, and the backup stays out of the list. When a newer one is proven, it goes. To have it back: when no pgproof works on the cluster, remove its .deleted.json files below backups/, and run verify.`;
-
-function finishedText(id: string, buried: Buried): string {
-  const { outcome, detail } = told(buried);
-  const what = outcome === 'deleted' ? 'was ended' : `goes on later: ${detail}`;
-  return `The deletion of backup ${id}, which had been interrupted, ${what}.`;
-}
-
-function told(buried: Buried | undefined): Pick<Deleted, 'outcome' | 'detail' | 'bytes'> {
-  if (buried === undefined) return { outcome: 'stayed', detail: 'it was not asked for', bytes: 0 };
-  if (buried.outcome === 'deleted')
-    return {
-      outcome: 'deleted',
-      detail: `${buried.objects} objects, ${formatBytes(buried.bytes)}`,
-      bytes: buried.bytes,
-    };
-  if (buried.outcome === 'retained') return { outcome: 'retained', detail: buried.detail, bytes: 0 };
-  const by = buried.outcome === 'held' ? buried.holds.map(({ id }) => `hold ${id}`) : buried.by;
-  return { outcome: 'stayed', detail: `needed by ${by.join(', ')}`, bytes: 0 };
 }

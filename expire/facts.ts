@@ -1,7 +1,7 @@
 import { asPgproofError, type PgproofError } from '../core/errors.ts';
 import type { Hold } from '../core/hold.ts';
 import type { Lsn } from '../core/lsn.ts';
-import type { BackupFacts, DamagedFacts, EraFacts, ProofFacts, RepositoryFacts } from '../core/retention/facts.ts';
+import type { BackupFacts, DamagedFacts, EraFacts, RepositoryFacts } from '../core/retention/facts.ts';
 import { runsOf } from '../core/retention/runs.ts';
 import type { TimelineId } from '../core/segment.ts';
 import type { HistoryEntry } from '../core/timeline.ts';
@@ -15,9 +15,13 @@ import { backupShelf } from '../repository/shelf.ts';
 import { listHistoryTags, listWal, readHistory } from '../repository/wal.ts';
 import { awaitedFacts, type Others } from './awaited.ts';
 import { placeDamaged } from './damaged.ts';
+import type { Proofs } from './proofs.ts';
 
 /** What the cluster's `repository` tells, and the records that were read for it. */
 export type Gathered = { facts: RepositoryFacts; records: BackupRecord[]; eras: EraRecord[] };
+
+/** What was read before. */
+export type Known = { proofs: Proofs; held: readonly Hold[]; others: Others };
 
 /**
  * Reads all that retention is planned from.
@@ -27,7 +31,7 @@ export type Gathered = { facts: RepositoryFacts; records: BackupRecord[]; eras: 
  */
 export async function gatherFacts(
   cluster: ProtectedCluster,
-  { proofs, held, others }: { proofs: readonly ProofFacts[]; held: readonly Hold[]; others: Others },
+  { proofs, held, others }: Known,
   signal: AbortSignal,
 ): Promise<Gathered> {
   const { repository, keys, name } = cluster;
@@ -44,7 +48,7 @@ export async function gatherFacts(
     damaged: await damagedFacts(cluster, entries, signal),
     leaving: await leavingFacts(cluster, eras, signal),
     awaited: await awaitedFacts(cluster, eraFacts, others, signal),
-    proofs,
+    proofs: proofs.backups,
     holds: [...holds, ...held.filter(({ id }) => !holds.some((hold) => hold.id === id))],
   };
   return { facts, records, eras };

@@ -1,14 +1,15 @@
 import { throwIfAborted } from '../core/abort.ts';
 import { asPgproofError, type PgproofError } from '../core/errors.ts';
-import type { ExpiredRepository } from '../core/expired.ts';
+import { type ExpiredRepository, noDumps } from '../core/expired.ts';
 import type { Run } from '../core/run.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { listHolds, removeEndedHolds } from '../repository/holds.ts';
 import { assertOwner } from '../repository/owner.ts';
 import { readOthers } from './awaited.ts';
 import { deleteBackups, finishDeletions } from './backups.ts';
+import { deleteDumps, finishDumpDeletions, gatherDumps, planOfDumps } from './dumps.ts';
 import { gatherFacts } from './facts.ts';
-import { asPlanned, planBackups } from './plan.ts';
+import { asPlanned, planBackups, shortened } from './plan.ts';
 import { readProofs } from './proofs.ts';
 import { deleteWal } from './wal.ts';
 
@@ -21,11 +22,8 @@ export type ExpireOptions = {
   dryRun: boolean;
 };
 
-/** In a report. */
-const toldBackups = 100;
-
 /**
- * Deletes what the rules keep no longer in the cluster's `repository`: backups first, then the WAL that nothing needs any more. Repeating
+ * Deletes what the rules keep no longer in the cluster's `repository`: backups and dumps first, then the WAL that nothing needs any more. Repeating
  * it goes on where it was interrupted. An attempt that fails is an answer, too.
  * @throws {PgproofError} the signal's reason; `internal`.
  */
@@ -56,30 +54,37 @@ async function carryOut(
   const held = await listHolds(repository, name, { signal });
   const known = { held, proofs: await readProofs(cluster, signal), others: await readOthers(cluster, signal) };
   const found = await gatherFacts(cluster, known, signal);
+  const dumpsFound = await gatherDumps(cluster, known.proofs, found.facts, signal);
   const finished = dryRun ? [] : await finishDeletions(cluster, found, run);
+  const finishedDumps = dryRun ? [] : await finishDumpDeletions(cluster, dumpsFound, run);
   const before = finished.length === 0 ? found : await gatherFacts(cluster, known, signal);
   const plan = planBackups(cluster, before, timezone);
-  const planned = asPlanned(repository.name, before, plan);
-  const told = { ...planned, notes: [...finished, ...planned.notes, ...known.others.notes] };
+  const dumpPlan = planOfDumps(cluster, dumpsFound, timezone);
+  const planned = asPlanned(repository.name, before, plan, dumpPlan);
+  const told = { ...planned, notes: [...finished, ...finishedDumps, ...planned.notes, ...known.others.notes] };
   if (dryRun) return told;
-  if (plan.refusals.length > 0 && !confirmed) return { ...told, outcome: 'refused' };
+  if (planned.refusals.length > 0 && !confirmed) return shortened({ ...told, outcome: 'refused' });
 
   // Reading may have taken long, and `owner take` asks nobody to stop.
   await assertOwner(repository, cluster, { signal });
   const deleted = await deleteBackups(cluster, before, plan, run);
+  const dumps = await deleteDumps(cluster, dumpPlan, run);
   // What stayed, and what came meanwhile, keeps its WAL: so all is read anew.
   const after = plan.delete.length === 0 ? before : await gatherFacts(cluster, known, signal);
   await assertOwner(repository, cluster, { signal });
   const wal = await deleteWal(cluster, after, plan, run);
-  const endedHolds = await removeEndedHolds(repository, name, new Date(plan.reference), { signal });
-  return {
+  // Where there are no backups, dumps tell the time.
+  const reference = new Date(Math.min(plan.reference, dumpPlan.reference));
+  const endedHolds = await removeEndedHolds(repository, name, reference, { signal });
+  return shortened({
     ...told,
     outcome: 'done',
-    deleted: deleted.slice(0, toldBackups),
+    deleted,
     deletedBackups: deleted.filter(({ outcome }) => outcome === 'deleted').length,
+    dumps: { ...told.dumps, ...dumps },
     wal,
     endedHolds: endedHolds.length,
-  };
+  });
 }
 
 export function failed(repository: string, { code, message, hint }: PgproofError): ExpiredRepository {
@@ -89,6 +94,7 @@ export function failed(repository: string, { code, message, hint }: PgproofError
     deleted: [],
     deletedBackups: 0,
     wal: [],
+    dumps: noDumps,
     refusals: [],
     notes: [],
     endedHolds: 0,

@@ -15,7 +15,8 @@ const shown = (text: string): string =>
   text.replace(/(?!\n)[\p{Cc}\p{Cf}]/gu, (sign) => `\\u{${sign.codePointAt(0)?.toString(16)}}`);
 
 /** Lines of a list below a field, four spaces in, the first column padded. */
-export function list(rows: readonly (readonly string[])[]): string {
+export function list(cells: readonly (readonly string[])[]): string {
+  const rows = cells.map((row) => row.map(shown));
   const columns = Math.max(0, ...rows.map((row) => row.length));
   const widths = Array.from({ length: columns }, (_, column) =>
     Math.max(...rows.map((row) => (row[column] ?? '').length)),

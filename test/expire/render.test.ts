@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { ExpiredRepository } from '../../core/expired.ts';
+import { type ExpiredRepository, noDumps } from '../../core/expired.ts';
 import { renderExpired } from '../../report/render/expire.ts';
 
 const done: ExpiredRepository = {
@@ -24,6 +24,7 @@ const done: ExpiredRepository = {
     },
   ],
   refusals: [],
+  dumps: noDumps,
   notes: ['Run a drill.'],
   endedHolds: 1,
   error: null,
