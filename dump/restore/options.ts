@@ -21,6 +21,7 @@ export const dumpRestoreOptions = z.object({
 });
 /** All have defaults. */
 export type DumpRestoreOptions = z.input<typeof dumpRestoreOptions>;
+export type DecidedRestore = z.output<typeof dumpRestoreOptions>;
 
 /**
  * `new`: made by the restore, must not exist; `existing`: there, and empty; `add`: there, what the dump has comes to what it holds;

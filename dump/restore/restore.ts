@@ -1,7 +1,7 @@
 import type { ConnectionConfig, DrillCheckConfig } from '../../core/config.ts';
 import { PgproofError } from '../../core/errors.ts';
 import type { Run } from '../../core/run.ts';
-import type { Tools } from '../../postgres/tools.ts';
+import type { Clients } from '../../postgres/clients.ts';
 import type { DumpRestoreMode, DumpRestoreOptions } from './options.ts';
 import type { DumpRestoreResult } from './result.ts';
 import type { DumpSource } from './source.ts';
@@ -9,8 +9,8 @@ import type { DumpSource } from './source.ts';
 export type RestoreInto = {
   /** Of the server; its `database` is the one to be connected to while the other is made. */
   connection: ConnectionConfig;
-  /** pg_restore and psql, at least as new as the server and the pg_dump that made the dump. */
-  tools: Tools;
+  /** pg_restore and psql (`findRestorers`). */
+  tools: Clients;
   /** Any name, also one that looks like an option or a connection string. */
   database: string;
   mode: DumpRestoreMode;
