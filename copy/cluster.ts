@@ -29,8 +29,9 @@ export async function copyCluster(
 function awayTarget({ name, error }: { name: string; error: PgproofError }): CopyTarget {
   const none = { objects: 0, bytes: 0 };
   const { code, message, hint } = error;
-  const nothing = { seconds: 0, copied: none, skipped: none, backups: [], refused: [], refusedObjects: 0, notes: [] };
-  return { to: name, outcome: 'failed', ...nothing, lag: null, error: { code, message, hint } };
+  const moved = { seconds: 0, copied: none, skipped: none, backups: [], dumps: [] };
+  const refused = { refused: [], refusedObjects: 0, notes: [] };
+  return { to: name, outcome: 'failed', ...moved, ...refused, lag: null, error: { code, message, hint } };
 }
 
 /** Why a copy is not a complete one; undefined when it is. A single target that failed fails with its own error. */

@@ -2,14 +2,16 @@ import { throwIfAborted } from '../core/abort.ts';
 import { asPgproofError, PgproofError } from '../core/errors.ts';
 import type { CopyTarget } from '../core/report.ts';
 import type { Run } from '../core/run.ts';
-import { type BackupEntry, listBackups } from '../repository/catalogue.ts';
+import { listBackups } from '../repository/catalogue.ts';
+import { listDumps } from '../repository/dumps.ts';
 import { assertOwner } from '../repository/owner.ts';
 import type { EraRecord } from '../repository/record.ts';
 import { withoutStanding } from '../storage/standing.ts';
 import { copyArchive, every, noWal } from './archive.ts';
 import { holdingArriving } from './arriving.ts';
 import { copyBackups } from './backups.ts';
-import type { Copying, Pair } from './copying.ts';
+import type { Catalogue, Copying, Pair } from './copying.ts';
+import { copyDumps } from './dumps.ts';
 import { copyEras } from './eras.ts';
 import { noteExpired } from './expired.ts';
 import { holdingMissing } from './hold.ts';
@@ -47,6 +49,7 @@ export async function copyRepository(pair: Pair, run: Run, options: CopyOptions 
     copied: tally.copied,
     skipped: tally.skipped,
     backups: tally.backups,
+    dumps: tally.dumps,
     refused: tally.refused.slice(0, told),
     refusedObjects: tally.refused.length,
     notes: tally.allNotes().slice(0, told),
@@ -73,19 +76,22 @@ async function carryOut(pair: Pair, run: Run, tally: Tally, options: CopyOptions
   tally.begin(`from ${from.name} to ${to.name}`);
   await assertOwner(to, { ...pair, name: cluster }, { signal });
   // Before the WAL is listed: all that these backups need is in the archive by now.
-  const listed = await listBackups(from, keys, cluster, { signal });
+  const listed: Catalogue = {
+    backups: await listBackups(from, keys, cluster, { signal }),
+    dumps: await listDumps(from, keys, cluster, { signal }),
+  };
   const copying: Copying = { ...pair, run, tally, width: options.parallel ?? 4, again: false, newWal: noWal };
   const eras = await copyEras(copying);
   await copyWrappedKeys(copying, eras);
-  return holdingMissing(copying, eras, listed, (entries) =>
-    holdingArriving(copying, eras, entries, () => copyAll(copying, eras, entries, options)),
+  return holdingMissing(copying, eras, listed, (left) =>
+    holdingArriving(copying, eras, left.backups, () => copyAll(copying, eras, left, options)),
   );
 }
 
 async function copyAll(
   copying: Copying,
   eras: readonly EraRecord[],
-  entries: readonly BackupEntry[],
+  { backups: entries, dumps }: Catalogue,
   options: CopyOptions,
 ): Promise<CopyTarget['lag']> {
   const { tally } = copying;
@@ -98,6 +104,8 @@ async function copyAll(
   const newWal = every(seconds, async () => {
     if (current !== undefined) await copyArchive({ ...copying, again: true }, current);
   });
+  // Before the older backups: they are small, and the newest of them may be all that there is of a database.
+  await copyDumps({ ...copying, newWal }, dumps);
   for (const era of eras.toReversed()) await copyBackups({ ...copying, newWal }, era, newest?.others ?? entries);
   // A backup may have taken hours; whoever loses the source next wants the WAL of these hours.
   if (tally.backups.length > 0 && current !== undefined) await copyArchive({ ...copying, again: true }, current);

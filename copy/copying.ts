@@ -1,5 +1,7 @@
 import type { Run } from '../core/run.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
+import type { BackupEntry } from '../repository/catalogue.ts';
+import type { DumpEntry } from '../repository/dumps.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Tally } from './tally.ts';
 
@@ -8,6 +10,9 @@ export type Pair = { from: Repository; to: Repository; cluster: string } & Pick<
   ProtectedCluster,
   'fleet' | 'host' | 'keys' | 'walKeys' | 'paths'
 >;
+
+/** What the source has: its catalogue. */
+export type Catalogue = { backups: readonly BackupEntry[]; dumps: readonly DumpEntry[] };
 
 /** A copy under way: what its phases are handed. */
 export type Copying = Pair & {

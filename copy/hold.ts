@@ -1,28 +1,28 @@
 import { asPgproofError, hasCode } from '../core/errors.ts';
 import type { EraNeeds, Hold } from '../core/hold.ts';
-import type { BackupEntry } from '../repository/catalogue.ts';
 import { commitStates } from '../repository/commit-state.ts';
+import type { Entry } from '../repository/entries.ts';
 import { placeHold, releaseHold } from '../repository/holds.ts';
 import type { EraRecord } from '../repository/record.ts';
-import { backupShelf } from '../repository/shelf.ts';
-import type { Copying } from './copying.ts';
+import { backupShelf, dumpShelf, type Shelf } from '../repository/shelf.ts';
+import type { Catalogue, Copying } from './copying.ts';
 
 /** A copy of many terabytes over a thin line takes days. */
 const seconds = 14 * 86_400;
 
 /**
- * Holds, in the source, the backups that the target lacks; their commit files keep their WAL. A copy that lacks none, as most of
+ * Holds, in the source, the backups and dumps that the target lacks; the commit files of backups keep their WAL. A copy that lacks none, as most of
  * those that run every few minutes, holds nothing.
  * @param use is given the catalogue without what is being deleted in this moment.
  */
 export async function holdingMissing<T>(
   copying: Copying,
   eras: readonly EraRecord[],
-  entries: readonly BackupEntry[],
-  use: (entries: readonly BackupEntry[]) => Promise<T>,
+  catalogue: Catalogue,
+  use: (catalogue: Catalogue) => Promise<T>,
 ): Promise<T> {
   const { from, tally } = copying;
-  const { hold, left } = await holdMissing(copying, eras, entries);
+  const { hold, left } = await holdMissing(copying, eras, catalogue);
   try {
     return await use(left);
   } finally {
@@ -38,22 +38,15 @@ export async function holdingMissing<T>(
 async function holdMissing(
   copying: Copying,
   eras: readonly EraRecord[],
-  entries: readonly BackupEntry[],
-): Promise<{ hold: Hold | null; left: readonly BackupEntry[] }> {
+  catalogue: Catalogue,
+): Promise<{ hold: Hold | null; left: Catalogue }> {
   const { from, host, cluster, run, tally } = copying;
   const { signal } = run;
-  for (let left = entries; ; ) {
-    const needs = await missingAt(copying, eras, left);
-    if (needs.length === 0) return { hold: null, left };
+  for (let left = catalogue; ; ) {
+    const missing = await missingAt(copying, eras, left);
+    if (missing.needs.length === 0 && missing.dumps.length === 0) return { hold: null, left };
     try {
-      const order = {
-        cluster,
-        operation: 'copy',
-        by: host,
-        reason: null,
-        seconds,
-        needs,
-      } as const;
+      const order = { cluster, operation: 'copy', by: host, reason: null, seconds, ...missing } as const;
       return { hold: await placeHold(from, order, { signal }), left };
     } catch (error) {
       if (hasCode(error, 'store-denied')) {
@@ -61,9 +54,10 @@ async function holdMissing(
         return { hold: null, left };
       }
       if (!hasCode(error, 'backup-deleted')) throw error;
-      const gone = error.facts.backups as readonly string[];
+      const gone = [error.facts.backups, error.facts.dumps].flatMap((ids) => (ids ?? []) as readonly string[]);
       tally.notes.push(`Deleted in ${from.name} just now, and not copied: ${gone.join(', ')}.`);
-      left = left.filter(({ id }) => !gone.includes(id));
+      const isLeft = ({ id }: { id: string }) => !gone.includes(id);
+      left = { backups: left.backups.filter(isLeft), dumps: left.dumps.filter(isLeft) };
     }
   }
 }
@@ -71,15 +65,19 @@ async function holdMissing(
 async function missingAt(
   { to, cluster, run }: Copying,
   eras: readonly EraRecord[],
-  entries: readonly BackupEntry[],
-): Promise<EraNeeds[]> {
+  { backups, dumps }: Catalogue,
+): Promise<{ needs: EraNeeds[]; dumps: string[] }> {
   const needs: EraNeeds[] = [];
   for (const { era } of eras) {
-    const ours = entries.filter((entry) => entry.era === era && entry.state === 'whole');
-    if (ours.length === 0) continue;
-    const there = await commitStates(to, backupShelf(cluster, era), { signal: run.signal });
-    const backups = ours.flatMap(({ id }) => (there.has(id) ? [] : [id]));
-    if (backups.length > 0) needs.push({ era, backups, wal: [] });
+    const ours = backups.filter((entry) => entry.era === era);
+    const missing = await idsMissing(backupShelf(cluster, era), ours);
+    if (missing.length > 0) needs.push({ era, backups: missing, wal: [] });
   }
-  return needs;
+  return { needs, dumps: await idsMissing(dumpShelf(cluster), dumps) };
+
+  async function idsMissing(shelf: Shelf, entries: readonly Entry<unknown>[]): Promise<string[]> {
+    const whole = entries.filter(({ state }) => state === 'whole');
+    const there = whole.length === 0 ? new Map() : await commitStates(to, shelf, { signal: run.signal });
+    return whole.flatMap(({ id }) => (there.has(id) ? [] : [id]));
+  }
 }

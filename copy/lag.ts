@@ -6,11 +6,11 @@ import type { SegmentName } from '../core/segment.ts';
 import { segmentStart, timelineOf } from '../core/segment.ts';
 import { type TimelinePath, timelineAt } from '../core/timeline.ts';
 import type { BackupEntry } from '../repository/catalogue.ts';
-import { commitStates } from '../repository/commit-state.ts';
+import { type CommitState, commitStates } from '../repository/commit-state.ts';
 import { isCut, listCuts } from '../repository/cuts.ts';
 import { parseWalKey, walPrefix } from '../repository/layout.ts';
 import type { EraRecord } from '../repository/record.ts';
-import { backupShelf } from '../repository/shelf.ts';
+import { backupShelf, dumpShelf } from '../repository/shelf.ts';
 import type { WalListing } from '../repository/wal.ts';
 import { archiveFrontier, type Frontier } from '../wal/frontier.ts';
 import { newestArchivedHeartbeat } from '../wal/heartbeat.ts';
@@ -30,11 +30,12 @@ export async function measureLag(
 ): Promise<CopyLag> {
   copying.tally.begin('lag');
   const missing = await missingBackups(copying, eras, entries);
-  const unknown = { seconds: null, from: null, to: null, segments: 0, bytes: 0, backups: missing.length };
+  const lacked = { backups: missing.length, dumps: await missingDumps(copying) };
+  const unknown = { seconds: null, from: null, to: null, segments: 0, bytes: 0, ...lacked };
   const era = eras.at(-1);
   if (era === undefined) return { ...unknown, reason: 'no era is declared in the source' };
   const wal = await compareWal(copying, era);
-  const counts = { segments: wal.segments, bytes: wal.bytes, backups: missing.length };
+  const counts = { segments: wal.segments, bytes: wal.bytes, ...lacked };
   try {
     const { from: repository, cluster: name, walKeys, run } = copying;
     const path = currentPath(await readLineage({ repository, walKeys, name }, era, { signal: run.signal }));
@@ -71,6 +72,16 @@ async function missingBackups(
     }
   }
   return missing;
+}
+
+/** How many dumps of the source do not exist at the target and were not deleted there. */
+async function missingDumps({ from, to, cluster, run }: Copying): Promise<number> {
+  const [ours, theirs] = await Promise.all(
+    [from, to].map((repository) => commitStates(repository, dumpShelf(cluster), { signal: run.signal })),
+  );
+  const isMissing = ([id, { committed, tombstones }]: [string, CommitState]): boolean =>
+    committed && tombstones.length === 0 && !theirs?.has(id);
+  return [...(ours ?? [])].filter(isMissing).length;
 }
 
 type ComparedWal = { ours: WalListing; theirs: WalListing; segments: number; bytes: number };

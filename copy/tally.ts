@@ -12,6 +12,8 @@ export class Tally {
   readonly skipped = { objects: 0, bytes: 0 };
   /** Ids of the backups that exist at the target because of this copy. */
   readonly backups: string[] = [];
+  /** The same of dumps. */
+  readonly dumps: string[] = [];
   readonly notes: string[] = [];
   /** WAL that was copied as stored, because the keys at hand do not open it. */
   unopened = 0;

@@ -180,6 +180,7 @@ export const copyLag = z.object({
   segments: z.number(),
   bytes: z.number(),
   backups: z.number(),
+  dumps: z.number().default(0),
   /** Where WAL without a gap ends. Null: there is none, or it cannot be told. */
   from: z.object({ timeline: z.number(), lsn: z.string() }).nullable(),
   to: z.object({ timeline: z.number(), lsn: z.string() }).nullable(),
@@ -206,6 +207,8 @@ export const copyTarget = z.object({
   skipped: counted,
   /** Ids of the backups that this run made whole there. */
   backups: z.array(z.string()),
+  /** The same of dumps. */
+  dumps: z.array(z.string()).default([]),
   /** The first hundred. */
   refused: z.array(copyRefusal),
   refusedObjects: z.number(),

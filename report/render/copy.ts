@@ -11,7 +11,7 @@ export function renderCopy({ result }: Report): string {
 }
 
 function renderTarget(from: string, target: CopyTarget): string {
-  const { to, outcome, seconds, copied, skipped, backups, refused, refusedObjects, notes, lag, error } = target;
+  const { to, outcome, seconds, copied, skipped, backups, dumps, refused, refusedObjects, notes, lag, error } = target;
   const more = refusedObjects - refused.length;
   return [
     fields([
@@ -20,6 +20,7 @@ function renderTarget(from: string, target: CopyTarget): string {
       ['copied', `${amount(copied)} in ${formatSeconds(seconds)}`],
       ['was there', amount(skipped)],
       ...(backups.length === 0 ? [] : [['backups', backups.join('\n')] as const]),
+      ...(dumps.length === 0 ? [] : [['dumps', dumps.join('\n')] as const]),
       ...(lag === null ? [] : [['behind', behind(lag)] as const]),
     ]),
     section(
@@ -37,9 +38,10 @@ const amount = ({ objects, bytes }: { objects: number; bytes: number }): string 
 
 const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
 
-function behind({ seconds, reason, segments, bytes, backups, to }: CopyLag): string {
+function behind({ seconds, reason, segments, bytes, backups, dumps, to }: CopyLag): string {
   const where = to === null ? '' : `, holds WAL up to ${to.lsn} on timeline ${to.timeline}`;
-  const missing = `${counted(segments, 'segment')} (${formatBytes(bytes)}), ${counted(backups, 'backup')}`;
-  if (seconds === 0 && segments === 0 && backups === 0) return `nothing${where}`;
+  const more = dumps === 0 ? '' : `, ${counted(dumps, 'dump')}`;
+  const missing = `${counted(segments, 'segment')} (${formatBytes(bytes)}), ${counted(backups, 'backup')}${more}`;
+  if (seconds === 0 && segments === 0 && backups === 0 && dumps === 0) return `nothing${where}`;
   return `${seconds === null ? `unknown time: ${reason}` : formatSeconds(seconds)}; ${missing}${where}`;
 }

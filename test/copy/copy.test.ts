@@ -45,7 +45,7 @@ describe('a copy', () => {
     expect(result.backups).toEqual(backups.toReversed());
     expect(result.copied.objects).toBe(1 + 1 + 8 + 6 + 2 + 1);
     expect(result.lag).toEqual({
-      ...{ seconds: 0, reason: null, segments: 0, bytes: 0, backups: 0 },
+      ...{ seconds: 0, reason: null, segments: 0, bytes: 0, backups: 0, dumps: 0 },
       from: { timeline: 2, lsn: expect.any(String) },
       to: { timeline: 2, lsn: expect.any(String) },
     });

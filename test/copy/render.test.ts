@@ -20,11 +20,12 @@ const offsite: CopyTarget = {
   copied: { objects: 214, bytes: 618_000_000 },
   skipped: { objects: 1290, bytes: 4_100_000_000 },
   backups: ['20261120T140501Z-full-3fa94c1e'],
+  dumps: ['20261120T020000Z-logical-3fa94d1e'],
   refused: [],
   refusedObjects: 0,
   notes: [],
   lag: {
-    ...{ seconds: 4.2, reason: null, segments: 1, bytes: 161_000, backups: 0 },
+    ...{ seconds: 4.2, reason: null, segments: 1, bytes: 161_000, backups: 0, dumps: 0 },
     ...{ from: { timeline: 1, lsn: '0/9000000' }, to: { timeline: 1, lsn: '0/8000000' } },
   },
   error: null,
@@ -33,7 +34,7 @@ const offsite: CopyTarget = {
 const none = { objects: 0, bytes: 0 };
 const gone: CopyTarget = {
   ...offsite,
-  ...{ to: 'away', outcome: 'failed', seconds: 0, copied: none, skipped: none, backups: [], lag: null },
+  ...{ to: 'away', outcome: 'failed', seconds: 0, copied: none, skipped: none, backups: [], dumps: [], lag: null },
   error: { code: 'store-unreachable', message: 'cannot list', hint: null },
 };
 const damaged: CopyTarget = {
@@ -59,6 +60,7 @@ test('a copy is told by what went where, what was there, and how far it is behin
     'copied      214 objects, 618 MB in 1 min 1 s',
     'was there   1290 objects, 4.1 GB',
     'backups     20261120T140501Z-full-3fa94c1e',
+    'dumps       20261120T020000Z-logical-3fa94d1e',
     'behind      4.2 s; 1 segment (161 kB), 0 backups, holds WAL up to 0/8000000 on timeline 1',
   ])
     expect(text(offsite)).toContain(line);
