@@ -51,7 +51,7 @@ export async function openSource(
   });
   if (stat.isDirectory()) return openFolder(await realpath(path));
   const file = await openFile(path, { passphrase, cipher });
-  const { format, kind } = dumpIn(file) ?? unknown(path, describe(file));
+  const { format, kind } = dumpIn(file) ?? unknown(file);
   return {
     path: await realpath(path),
     name: file.name,
@@ -77,9 +77,14 @@ function dumpIn({ name, content, head }: OldFile): { format: DumpFormat; kind: D
   return { format: 'plain', kind: promised(name).stem.endsWith('_globals') ? 'globals' : 'cluster' };
 }
 
-function unknown(path: string, form: string): never {
+function unknown(file: OldFile): never {
+  const { path, storedBytes } = file;
+  const form = storedBytes === 0 ? 'empty' : describe(file);
   throw new PgproofError('file-unknown', `'${path}' is no dump of PostgreSQL's: it is ${form}`, {
     facts: { path, form },
-    hint: 'pgproof reads what pg_dump and pg_dumpall write, in gzip or encrypted by `openssl enc -pbkdf2 -salt` or both.',
+    hint:
+      storedBytes === 0
+        ? '`openssl enc` refuses aes-256-gcm and chacha20-poly1305: a script that was set to one of them left empty files only.'
+        : 'pgproof reads what pg_dump and pg_dumpall write, in gzip or encrypted by `openssl enc -pbkdf2 -salt` or both.',
   });
 }
