@@ -3,6 +3,7 @@ import { constants, type FileHandle, open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { throwIfAborted } from '../core/abort.ts';
 import { hasCode, PgproofError } from '../core/errors.ts';
+import { checked } from './checksum.ts';
 import type { Content } from './content.ts';
 import { decoded } from './decoded.ts';
 import { headBytes, type Layer, type Opening, peel } from './peel.ts';
@@ -19,10 +20,11 @@ export type OldFile = {
   content: Content;
   /** The first bytes of what is within. */
   head: Buffer;
-  /** The bytes as they lie there. */
-  stored(signal: AbortSignal): AsyncIterable<Buffer>;
-  /** The bytes within. They count for nothing before the end has come without an error: a cut file shows only there. */
-  plain(signal: AbortSignal): AsyncIterable<Buffer>;
+  /**
+   * The bytes within. They count for nothing before the end has come without an error: a cut file shows only there.
+   * @param sha256 that the bytes as they lie there must have.
+   */
+  plain(signal: AbortSignal, sha256?: string | null): AsyncIterable<Buffer>;
 };
 
 /**
@@ -36,15 +38,17 @@ export async function openFile(path: string, opening: Opening): Promise<OldFile>
   const { bytesRead } = await file.read(head, 0, head.length, 0);
   const read = head.subarray(0, bytesRead);
   const peeled = naming(path, () => peel(read, stat.size <= bytesRead, opening));
-  const stored = (signal: AbortSignal) => storedBytes(path, stat, signal);
   return {
     path,
     name: basename(path),
     storedBytes: stat.size,
     modifiedAt: stat.mtime,
     ...peeled,
-    stored,
-    plain: (signal) => namingAll(path, decoded(stored(signal), peeled.layers, opening.passphrase)),
+    plain: (signal, sha256 = null) => {
+      const stored = storedBytes(path, stat, signal);
+      const proven = sha256 === null ? stored : checked(stored, sha256);
+      return namingAll(path, decoded(proven, peeled.layers, opening.passphrase));
+    },
   };
 }
 

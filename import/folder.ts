@@ -23,7 +23,6 @@ export async function openFolder(path: string): Promise<FileSource> {
     modifiedAt: toc.modifiedAt,
     disagreement: null,
     head: readHead('custom', toc.head),
-    stored: null,
     open: () => {
       throw new PgproofError('internal', `'${path}' cannot be read yet`);
     },

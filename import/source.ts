@@ -26,13 +26,12 @@ export type FileSource = {
   disagreement: string | null;
   /** What the dump says of itself. */
   head: DumpHead;
-  /** The bytes as they lie there; null for a folder. */
-  stored: ((signal: AbortSignal) => AsyncIterable<Buffer>) | null;
   /**
    * The dump's own bytes; a directory dump's as one tar. They count for nothing before the stream has ended well: a cut file shows
    * only there, as `object-damaged` or `tar-invalid` with its path.
+   * @param sha256 that the file as it lies there must have; not of a folder.
    */
-  open(signal: AbortSignal): Readable;
+  open(signal: AbortSignal, sha256?: string | null): Readable;
 };
 
 export type SourceOptions = Partial<Opening>;
@@ -58,13 +57,13 @@ export async function openSource(
     layers: file.layers,
     storedBytes: file.storedBytes,
     modifiedAt: file.modifiedAt,
-    stored: file.stored,
     head: readHead(file.content, file.head),
     format,
     kind,
     form: describe(file),
     disagreement: disagreement(file),
-    open: (signal) => Readable.from(toItsEnd(file.plain(signal), { path, format, kind }), { objectMode: false }),
+    open: (signal, sha256) =>
+      Readable.from(toItsEnd(file.plain(signal, sha256), { path, format, kind }), { objectMode: false }),
   };
 }
 
