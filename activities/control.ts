@@ -18,7 +18,7 @@ export type Resolved = Place & {
   configHash: string;
   /** All hosts that may do it, in the config's order; `host` is the first until they were asked. Absent in old histories. */
   candidates?: readonly Place[];
-  /** Where the config wants a backup to be taken. */
+  /** Where the config, or who asks, wants a backup or a dump to be taken. */
   prefer?: 'primary' | 'standby';
   /** What is to be done: it decides who waits for whom. */
   operation?: Feature;
@@ -30,8 +30,13 @@ export type Resolved = Place & {
 export function createControlActivities({ config, timeouts }: { config: Config; timeouts: Timeouts }) {
   return {
     resolve: atEdge(
-      z.object({ cluster: z.string(), operation: z.enum(features), host: z.string().nullish() }),
-      async ({ cluster, operation, host = null }): Promise<Resolved> => {
+      z.object({
+        cluster: z.string(),
+        operation: z.enum(features),
+        host: z.string().nullish(),
+        prefer: z.enum(['primary', 'standby']).nullish(),
+      }),
+      async ({ cluster, operation, host = null, prefer = null }): Promise<Resolved> => {
         const section = Object.hasOwn(config.clusters, cluster) ? config.clusters[cluster] : undefined;
         if (section === undefined) throw unknownCluster(cluster, config);
         const hosts = host === null ? section.host : section.host.filter((name) => name === host);
@@ -45,7 +50,7 @@ export function createControlActivities({ config, timeouts }: { config: Config; 
           timeouts,
           configHash,
           candidates,
-          prefer: section.prefer,
+          prefer: prefer ?? (operation === 'dump' ? section.dumps.prefer : undefined) ?? section.prefer,
           operation,
         };
       },

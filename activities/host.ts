@@ -3,6 +3,7 @@ import { backupSteps } from './backup.ts';
 import { checkSteps } from './check.ts';
 import { copySteps } from './copy.ts';
 import { drillSteps } from './drill.ts';
+import { dumpSteps } from './dump.ts';
 import { expireSteps } from './expire.ts';
 import { helloSteps } from './hello.ts';
 import { reportSteps } from './reports.ts';
@@ -18,6 +19,7 @@ export function createHostActivities(host: Host, version: string) {
     ...checkSteps(host),
     ...copySteps(host),
     ...drillSteps(host),
+    ...dumpSteps(host),
     ...expireSteps(host),
     ...restoreSteps(host),
     ...verifySteps(host),

@@ -2,6 +2,7 @@ export { backup } from './backup.ts';
 export { check } from './check.ts';
 export { copyOffsite } from './copy-offsite.ts';
 export { drill } from './drill.ts';
+export { dump } from './dump.ts';
 export { expire } from './expire.ts';
 export { restore } from './restore.ts';
 export { verify } from './verify.ts';

@@ -10,6 +10,7 @@ import {
 import * as z from 'zod';
 import type { Asked } from '../activities/attempt.ts';
 import type { Resolved } from '../activities/control.ts';
+import { type DumpRun, type DumpSubject, subjectName } from '../core/dump-run.ts';
 import type { Facts } from '../core/errors.ts';
 import type { FiledReport } from '../core/report.ts';
 import type { Operation } from '../core/request.ts';
@@ -20,7 +21,7 @@ import { controlSteps, quickOn } from './steps.ts';
 /** What a person should know beside the result; sentences. */
 export type Notes = { notes: string[] };
 
-type Request = Omit<Asked, 'startedAt'> & { host?: string | null };
+type Request = Omit<Asked, 'startedAt'> & { host?: string | null; prefer?: 'primary' | 'standby' | null };
 
 /**
  * What all workflows have in common: check what was typed, find the host, see that its worker is there; and when
@@ -36,7 +37,8 @@ export async function story<Schema extends z.ZodType<Request>, Result>(
   mark({ PgCluster: request.cluster, PgOperation: operation });
   let at: Resolved | undefined;
   try {
-    at = await controlSteps().resolve({ cluster: request.cluster, operation, host: request.host });
+    const { cluster, host: asked, prefer } = request;
+    at = await controlSteps().resolve({ cluster, operation, host: asked, prefer });
     mark({ PgHost: at.host });
     const { host } = at;
     tellState(`asking for the worker of ${namesOf(at)}`);
@@ -55,6 +57,9 @@ export async function story<Schema extends z.ZodType<Request>, Result>(
 
 /** A verify that found damage has done its work, and its run completes: whoever watches the log hears of it here. */
 function alarm(operation: Operation, { cluster }: Request, told: unknown): void {
+  for (const row of (told as Partial<DumpRun>).dumps ?? [])
+    for (const finding of row.findings)
+      log.error(`${operation} of ${subjectName(row)} of ${cluster}: ${finding}`, { report: row.report });
   const { key, report } = told as Partial<FiledReport>;
   const verdict = report?.result.verdict;
   if (report === undefined || verdict === undefined || verdict === 'passed') return;
@@ -113,15 +118,16 @@ async function conclude(
 }
 
 /** Attempts write their own; this is for what no attempt lived to tell: a lost worker, a wait that was given up. */
-async function leaveReport(
+export async function leaveReport(
   { type, message }: { type?: string | null; message: string },
   operation: Operation,
   request: Request,
   at: Resolved | undefined,
+  subject?: DumpSubject,
 ): Promise<string | undefined> {
   if (at === undefined || type === 'worker-absent' || type === 'worker-outdated') return undefined; // nobody is there to write it
   try {
-    const failed = { ...askedOf(request), operation, code: type ?? 'internal', message };
+    const failed = { ...askedOf(request), operation, code: type ?? 'internal', message, subject };
     const { report } = await CancellationScope.nonCancellable(() =>
       quickOn(at, 'report the failure').reportFailure(failed),
     );

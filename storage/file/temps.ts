@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
-import { lstat, readdir, unlink } from 'node:fs/promises';
+import { lstat, readdir, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { isErrno } from './errors.ts';
@@ -23,7 +23,7 @@ export async function reapTemps(root: string): Promise<void> {
   const folder = join(root, incoming);
   for (const name of await names(folder)) {
     const path = join(folder, name);
-    if (await isDead(name, path)) await unlink(path).catch(ignoreAbsent);
+    if (await isDead(name, path)) await rm(path, { recursive: true, force: true });
   }
 }
 
