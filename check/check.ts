@@ -11,6 +11,7 @@ import { checkRights } from './rights.ts';
 import { checkRoundTrip } from './round-trip.ts';
 import { checkArchiver, checkPageChecksums, checkSettings } from './settings.ts';
 import { checkShipping } from './shipping.ts';
+import { checkSink } from './sink.ts';
 import { checkStores } from './store.ts';
 
 export type { Finding } from './finding.ts';
@@ -36,7 +37,8 @@ export async function check(cluster: ProtectedCluster, { signal }: { signal: Abo
   const objectives = await attempt('objectives', signal, () => checkObjectives(cluster, signal));
   const stores = await checkStores(cluster, { signal });
   const owners = await checkOwners(cluster, signal);
-  const findings = [checkKey(cluster), ...stores, ...owners, ...server, ...shipping, ...objectives];
+  const sink = await checkSink(cluster, signal);
+  const findings = [checkKey(cluster), ...stores, ...owners, ...server, ...shipping, ...objectives, ...sink];
   const isStandby = facts?.inRecovery === true && spansHosts(cluster);
   return [...findings, isStandby ? sentByPrimary : await roundTrip(cluster, findings, signal)];
 }

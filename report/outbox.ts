@@ -15,10 +15,14 @@ import { writeDurably } from '../storage/durable-file.ts';
 const mostQueued = 10_000;
 
 /** Waits for a table that may be away for long, and so never throws: what cannot wait here is told to `onUnqueued`. */
-export async function queueReport({ outbox, onUnqueued }: ReportSink, report: Report): Promise<void> {
+export async function queueReport(
+  { outbox, onUnqueued }: ReportSink,
+  report: Report,
+  most: number = mostQueued,
+): Promise<void> {
   try {
     await mkdir(outbox, { recursive: true, mode: 0o700 });
-    if ((await listQueued(outbox)).length >= mostQueued) throw full(outbox, report);
+    if ((await listQueued(outbox)).length >= most) throw full(outbox, report, most);
     await writeDurably(join(outbox, `${report.id}.${report.cluster}.json`), JSON.stringify(report));
   } catch (error) {
     onUnqueued(unqueued(report, asPgproofError(error)));
@@ -65,8 +69,8 @@ async function namesIn(outbox: string): Promise<string[]> {
   }
 }
 
-const full = (outbox: string, { id }: Report): PgproofError =>
-  new PgproofError('outbox-full', `${mostQueued} reports wait in '${outbox}' already`, {
+const full = (outbox: string, { id }: Report, most: number): PgproofError =>
+  new PgproofError('outbox-full', `${most} reports wait in '${outbox}' already`, {
     facts: { outbox, report: id },
   });
 

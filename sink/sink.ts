@@ -1,7 +1,15 @@
 import type { SinkConfig } from '../core/config.ts';
+import { hasCode, PgproofError } from '../core/errors.ts';
 import type { Report } from '../core/report.ts';
+import { execute, type SqlClient, withClient } from '../postgres/client.ts';
+import { quoted } from './columns.ts';
+import { rowOf } from './row.ts';
+import { grantStatement, prepareTable } from './table.ts';
 
 export type SendReport = (report: Report) => Promise<void>;
+
+/** A table that is locked, or a server that hangs, is tried again later. */
+const patience = { connectTimeoutSeconds: 5, statementTimeoutSeconds: 10, applicationName: 'pgproof reports' };
 
 /**
  * Opens a session to the sink, makes or completes its table, and hands on a function that puts one report into it: the row of its
@@ -9,8 +17,32 @@ export type SendReport = (report: Report) => Promise<void>;
  * @throws {PgproofError} `server-unreachable`, `server-refused`, `password-missing`, `password-open`; `sink-unusable` for a table
  * that cannot take reports; `rights-missing`, with the statements that mend it; of a single report also `sql-failed`, `timeout`.
  */
-export type WithSink = <T>(
+export async function withSink<T>(
   sink: SinkConfig,
   use: (send: SendReport) => Promise<T>,
-  options: { signal: AbortSignal },
-) => Promise<T>;
+  { signal }: { signal: AbortSignal },
+): Promise<T> {
+  const talk = async (client: SqlClient): Promise<T> => {
+    await prepareTable(client, sink);
+    return use((report) => upsert(client, sink, report));
+  };
+  return withClient(sink.connection, talk, { ...patience, signal });
+}
+
+/** What is there of a later attempt stays; what people wrote into other columns stays in any case. */
+async function upsert(client: SqlClient, sink: SinkConfig, report: Report): Promise<void> {
+  const row = rowOf(report);
+  const names = Object.keys(row);
+  const table = quoted(sink.table);
+  const sql = `
+    INSERT INTO ${table} AS known (${names.join(', ')}) VALUES (${names.map((_, index) => `$${index + 1}`).join(', ')})
+    ON CONFLICT (id) DO UPDATE SET ${names.map((name) => `${name} = excluded.${name}`).join(', ')}, update_time = now()
+    WHERE known.report_id IS NULL OR known.report_id < excluded.report_id`;
+  try {
+    await execute(client, sql, Object.values(row));
+  } catch (error) {
+    if (!hasCode(error, 'rights-missing')) throw error;
+    const { facts, message } = error;
+    throw new PgproofError('rights-missing', message, { facts, cause: error, hint: `Run: ${grantStatement(sink)}` });
+  }
+}

@@ -5,12 +5,14 @@ import type { Host } from '../host/host.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { runHeartbeat } from '../wal/heartbeat.ts';
 import { runShipper } from '../wal/shipper.ts';
+import { keepSink } from './sink.ts';
 import { keepWatch } from './watch.ts';
 
 export type Loops = { stop(): Promise<void> };
 
 /**
- * Starts, for each cluster of this host, the loops that must run whatever else happens: WAL shipping, heartbeats, the watch. A
+ * Starts, for each cluster of this host, the loops that must run whatever else happens: WAL shipping, heartbeats, the watch; and
+ * for the host the one that sends reports to the sink. A
  * cluster that cannot be opened is tried again for ever and does not hold up the others.
  * @throws {PgproofError} the first cluster's, when all of them are configured wrongly. A repository that is not there is
  * waited for: at boot its file system may come later than we do.
@@ -21,7 +23,7 @@ export async function startLoops(host: Host): Promise<Loops> {
   );
   await refuseHopeless(host, names);
   const stopped = new AbortController();
-  const running = names.map((name) => keepCluster(host, name, stopped.signal));
+  const running = [...names.map((name) => keepCluster(host, name, stopped.signal)), keepSink(host, stopped.signal)];
   return {
     stop: async () => {
       stopped.abort();
