@@ -156,6 +156,9 @@ export const dumpRecord = z.object({
     encoding: z.string().nullable(),
     collate: z.string().nullable(),
     ctype: z.string().nullable(),
+    /** Of the database's collation; absent where it is not known. `locale` is ICU's or the builtin one's. */
+    provider: z.enum(['libc', 'icu', 'builtin']).nullable().optional(),
+    locale: z.string().nullable().optional(),
     /** Who owns the database. */
     owner: z.string().nullable(),
   }),
