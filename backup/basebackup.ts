@@ -1,4 +1,3 @@
-import { PgproofError } from '../core/errors.ts';
 import type { StallWatch } from '../parts/stall.ts';
 import { connectionArgs, secretEnv } from '../postgres/client.ts';
 import { longestSeconds, spawnTool, type ToolProcess } from '../postgres/run.ts';
@@ -38,18 +37,4 @@ export async function startBaseBackup(
     stdout,
     onStderr: job.said,
   });
-}
-
-/**
- * Which of two errors tells why a copy broke off. Ours made us stop reading; a broken stream only says that the tool ended,
- * and the tool says why.
- */
-export async function whyCopyFailed(tool: ToolProcess, error: unknown): Promise<unknown> {
-  tool.kill();
-  const ended = await tool.ended.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  if (error instanceof PgproofError) return error;
-  return ended ?? error;
 }

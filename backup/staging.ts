@@ -5,7 +5,8 @@ import { PgproofError } from '../core/errors.ts';
 import type { StallWatch } from '../parts/stall.ts';
 import { PartWriter } from '../parts/writer.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
-import { manifestChecksums, startBaseBackup, whyCopyFailed } from './basebackup.ts';
+import { whyToolFailed } from '../postgres/run.ts';
+import { manifestChecksums, startBaseBackup } from './basebackup.ts';
 import type { CopiedBase, CopyJob } from './copied.ts';
 import { pass, pipeSuffix } from './stream.ts';
 import { type Kept, type Passed, Tap } from './tap.ts';
@@ -70,7 +71,7 @@ async function stage(job: CopyJob, folder: string, watch: StallWatch): Promise<v
   try {
     await tool.ended;
   } catch (error) {
-    throw await whyCopyFailed(tool, error);
+    throw await whyToolFailed(tool, error);
   } finally {
     clearInterval(growth);
   }

@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { Pipe } from '../parts/pipe.ts';
 import type { StallWatch } from '../parts/stall.ts';
 import { PartWriter } from '../parts/writer.ts';
-import { manifestChecksums, startBaseBackup, whyCopyFailed } from './basebackup.ts';
+import { whyToolFailed } from '../postgres/run.ts';
+import { manifestChecksums, startBaseBackup } from './basebackup.ts';
 import type { CopiedBase, CopyJob } from './copied.ts';
 import { type Passed, Tap } from './tap.ts';
 
@@ -32,7 +33,7 @@ async function streamThrough(pipe: Pipe, job: CopyJob, watch: StallWatch): Promi
     const stored = await parts.finish();
     return { tablespaces: [{ name: 'pgdata', path: null, parts: stored }], passed, ...tap.kept };
   } catch (error) {
-    const reason = await whyCopyFailed(tool, error);
+    const reason = await whyToolFailed(tool, error);
     await parts.abandon(reason as Error);
     throw reason;
   }

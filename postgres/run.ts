@@ -95,6 +95,20 @@ export function spawnTool(tools: Tools, name: string, args: readonly string[], o
   };
 }
 
+/**
+ * Which of two errors tells why the use of a tool's output broke off. Ours made us stop reading; a broken stream only says that the tool
+ * ended, and the tool says why.
+ */
+export async function whyToolFailed(tool: ToolProcess, error: unknown): Promise<unknown> {
+  tool.kill();
+  const ended = await tool.ended.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (error instanceof PgproofError) return error;
+  return ended ?? error;
+}
+
 function commandOf(
   { bin, container }: Tools,
   name: string,
