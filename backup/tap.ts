@@ -10,13 +10,13 @@ export type Passed = Map<PathKey, { bytes: number; checksum: string }>;
 export type Kept = {
   /** PostgreSQL's manifest, the stream's last member; absent from an archive that was staged. */
   manifest: Buffer | null;
-  /** The first bytes of global/pg_control. */
+  /** global/pg_control. */
   control: Buffer | null;
 };
 
 /** The server's manifest grows with its files, about 150 bytes each: this is room for three million. */
 const maxManifestBytes = 512 * 1024 * 1024;
-const controlBytes = 16;
+const controlBytes = 8192;
 
 /**
  * Looks at an archive of a base backup while it passes: every file's size and checksum, and the few contents that the

@@ -1,0 +1,145 @@
+import { randomBytes } from 'node:crypto';
+import { placesOf } from '../../backup/commit.ts';
+import { asPgproofError, PgproofError } from '../../core/errors.ts';
+import type { Run } from '../../core/run.ts';
+import { type Copies, copiesToBe } from '../../parts/copies.ts';
+import type { ProtectedCluster } from '../../postgres/cluster.ts';
+import { withClusterLock } from '../../postgres/lock.ts';
+import { backupOutcome } from '../../report/backup.ts';
+import { reported } from '../../report/file.ts';
+import { listBackups } from '../../repository/catalogue.ts';
+import { requireEra } from '../../repository/eras.ts';
+import { assertOwner } from '../../repository/owner.ts';
+import type { BackupRecord } from '../../repository/record.ts';
+import { gatherKnown } from '../../wal/known.ts';
+import type { Opening } from '../peel.ts';
+import { type Begin, readBegin } from './begin.ts';
+import { findBase, findBases, findWal, type OldBase, type OldWal } from './layout.ts';
+import { type Place, rangeIn } from './opened.ts';
+import { readPlain } from './segments.ts';
+import { type Gate, openGate, type TakenWal, takeWal } from './take-wal.ts';
+
+export type TakeOrder = {
+  dir: string;
+  /** Names; null: all. */
+  bases: readonly string[] | null;
+  place: Place;
+  opening: Opening;
+  requestedBy: string | null;
+  reason: string | null;
+};
+
+export type TakenPhysical = {
+  wal: TakenWal;
+  /** In the repository now; `existed` for one that an earlier run had taken. */
+  taken: { base: string; backupId: string; existed: boolean }[];
+  /** Not taken, and why; each can still be restored from its folder. */
+  refused: { base: string; error: PgproofError }[];
+};
+
+/**
+ * Takes an old physical folder over into the cluster's repositories: its WAL as old WAL of the current era, each base backup as a
+ * backup, held against its manifest as it passes. Repeating it takes what is missing. The folder is only read.
+ * @throws {PgproofError} `era-undeclared`, `owner-other`, `cluster-busy`; `passphrase-missing`, `passphrase-wrong`; what the store says.
+ */
+export async function takeBases(cluster: ProtectedCluster, order: TakeOrder, run: Run): Promise<TakenPhysical> {
+  const { dir, opening } = order;
+  const chosen =
+    order.bases === null ? await findBases(dir) : await Promise.all(order.bases.map((name) => findBase(dir, name)));
+  const era = await requireEra(cluster.repository, cluster.name, { signal: run.signal });
+  const copies = copiesToBe(cluster);
+  for (const repository of copies.live) await assertOwner(repository, cluster, { signal: run.signal });
+  const holder = { operation: 'import', id: randomBytes(4).toString('hex') };
+  return withClusterLock(
+    cluster,
+    holder,
+    async (signal) => {
+      const locked = { ...run, signal };
+      const gate = await openGate(cluster, era, await gatherKnown(cluster, { signal }), locked);
+      const wal = await findWal(dir);
+      const result: TakenPhysical = {
+        wal: await takeWal(cluster, copies, gate, wal, opening, locked),
+        taken: [],
+        refused: [],
+      };
+      for (const base of chosen) await takeOne({ cluster, copies, gate, wal, order }, base, result, locked);
+      return result;
+    },
+    { signal: run.signal },
+  );
+}
+
+/** What taking over works with. */
+export type Taking = { cluster: ProtectedCluster; copies: Copies; gate: Gate; wal: OldWal; order: TakeOrder };
+
+async function takeOne(taking: Taking, base: OldBase, result: TakenPhysical, run: Run): Promise<void> {
+  const { cluster, order } = taking;
+  try {
+    const begin = await readBegin(base, order.opening, run.signal);
+    const manifest = await manifestOf(base, order.opening, run.signal);
+    const existing = await takenBefore(taking, begin, manifest, run.signal);
+    if (existing !== undefined) {
+      result.taken.push({ base: base.name, backupId: existing.id, existed: true });
+      return;
+    }
+    const { requestedBy, reason } = order;
+    const asked = { operation: 'backup', workflow: null, requestedBy, reason, mode: 'import' } as const;
+    let backupId = '';
+    await reported(cluster, asked, async (started) => {
+      const record = await convert(taking, base, begin, manifest, run);
+      backupId = record.id;
+      return backupOutcome(record, started, await placesOf(cluster, record, { signal: run.signal }));
+    });
+    result.taken.push({ base: base.name, backupId, existed: false });
+  } catch (thrown) {
+    const error = asPgproofError(thrown);
+    if (run.signal.aborted || !aboutTheBase.has(error.code)) throw thrown;
+    result.refused.push({ base: base.name, error });
+  }
+}
+
+/** A base that cannot be taken keeps none of the others out. */
+const aboutTheBase: ReadonlySet<string> = new Set([
+  'backup-unverified',
+  'backup-deleted',
+  'manifest-invalid',
+  'manifest-missing',
+  'tar-invalid',
+  'object-damaged',
+  'object-missing',
+  'era-mismatch',
+  'wal-foreign',
+  'wal-conflict',
+  'wal-unreadable',
+  'timeline-not-adopted',
+  'segment-not-archived',
+]);
+
+async function manifestOf(base: OldBase, opening: Opening, signal: AbortSignal): Promise<Buffer> {
+  if (base.manifest !== null) return readPlain(base.manifest, opening, signal);
+  throw new PgproofError(
+    'manifest-missing',
+    `${base.name} has no backup_manifest, so that nothing proves that its files are right`,
+    {
+      facts: { base: base.name },
+      hint: `It stays where it is, and can be restored from there: pgproof import restore DIR ${base.name} --to TARGET --into FOLDER`,
+    },
+  );
+}
+
+/** One base backup of a cluster begins at one position: taken again it would be the same. */
+async function takenBefore(
+  { cluster, gate }: Taking,
+  begin: Begin,
+  manifest: Buffer,
+  signal: AbortSignal,
+): Promise<BackupRecord | undefined> {
+  const stopLsn = rangeIn(manifest)?.endLsn;
+  const entries = await listBackups(cluster.repository, cluster.keys, cluster.name, { signal });
+  return entries
+    .flatMap((entry) => (entry.state === 'whole' && entry.era === gate.era.era ? [entry.record] : []))
+    .find(
+      (record) =>
+        record.timeline === begin.timeline && record.startLsn === begin.startLsn && record.stopLsn === stopLsn,
+    );
+}

@@ -1,0 +1,217 @@
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseTarget } from '../../core/target.ts';
+import { importPlace } from '../../host/import.ts';
+import type { Opening } from '../../import/peel.ts';
+import { listBases } from '../../import/physical/list.ts';
+import { openBase, type Place } from '../../import/physical/opened.ts';
+import { planOld, planOld } from '../../import/physical/plan.ts';
+import { restoreBase } from '../../import/physical/restore.ts';
+import { takeBases } from '../../import/physical/take.ts';
+import { verifyBase } from '../../import/physical/verify.ts';
+import { listBackups } from '../../repository/catalogue.ts';
+import { planRestore } from '../../restore/plan.ts';
+import { startRestore } from '../../restore/start.ts';
+import { ask, quietRun } from '../restore/support.ts';
+import { alternate } from '../support/postgres.ts';
+import { openStage, type Stage } from '../support/stage.ts';
+import { tempDir } from '../support/temp.ts';
+import { type OldScript, oldScript, passphrase } from './old-physical.ts';
+
+const never = new AbortController().signal;
+const secret: Opening = { passphrase, cipher: null };
+const none: Opening = { passphrase: null, cipher: null };
+
+describe.each(alternate(0))('what the old physical script left, on PostgreSQL %s', (major) => {
+  let stage: Stage;
+  let script: OldScript;
+  let place: Place;
+  /** With a manifest, in gzip. */
+  let first: string;
+  /** Without one, in gzip and encrypted. */
+  let second: string;
+  let afterTest1: string;
+
+  beforeAll(async () => {
+    stage = await openStage({ major });
+    script = await oldScript(stage);
+    place = await importPlace(stage.host);
+    const { sql } = stage.server;
+    await sql('CREATE TABLE users (username text)');
+    first = await script.base('20260114_100000');
+    await sql(`INSERT INTO users VALUES ('test1')`);
+    afterTest1 = (await sql<{ now: string }>('SELECT clock_timestamp()::text AS now'))[0]?.now as string;
+    await script.switchWal();
+    second = await script.base('20260114_110000');
+    await sql(`INSERT INTO users VALUES ('test2')`);
+    await sql(`SELECT pg_create_restore_point('after test2')`);
+    await script.switchWal();
+    await sql(`INSERT INTO users VALUES ('test3')`);
+    await script.switchWal();
+    await script.sh(`rm base/${second}/backup_manifest`);
+    for (const name of ['base.tar.gz', 'pg_wal.tar.gz']) await script.encrypt(`base/${second}/${name}`, 'aes-128-cbc');
+    // As the script does it with what was archived: plain, compressed, encrypted, both.
+    const [, two, three, four] = script.wal().filter((name) => /^[0-9A-F]{24}$/.test(name));
+    await script.sh(`gzip -9 wal/${two} wal/${four}`);
+    await script.encrypt(`wal/${three}`);
+    await script.encrypt(`wal/${four}.gz`);
+  });
+
+  afterAll(() => stage?.dispose());
+
+  const users = async (dataDir: string): Promise<string[]> =>
+    (await ask<{ username: string }>(stage.server.bin, dataDir, 'SELECT username FROM users ORDER BY 1')).map(
+      ({ username }) => username,
+    );
+  const order = (base: string, to: string, opening: Opening = secret) => ({
+    dir: script.dir,
+    base,
+    target: parseTarget(to),
+    into: join(tempDir(), 'data'),
+    place,
+    opening,
+  });
+
+  test('is listed: bases with where they begin, and WAL, whatever form each file has', async () => {
+    const { bases, wal } = await listBases(script.dir, secret, never);
+    expect(bases).toMatchObject([
+      { name: first, archives: ['base', 'pg_wal'], hasManifest: true, timeline: 1, error: null },
+      { name: second, archives: ['base', 'pg_wal'], hasManifest: false, timeline: 1, error: null },
+    ]);
+    expect(wal.segments).toBeGreaterThanOrEqual(4);
+    expect(wal.others).toEqual([]);
+  });
+
+  test('is listed without the passphrase, too: what cannot be read says why', async () => {
+    const { bases } = await listBases(script.dir, none, never);
+    expect(bases.map(({ error }) => error?.code ?? null)).toEqual([null, 'passphrase-missing']);
+  });
+
+  test('is whole: every file against the manifest, every segment, and how far a restore can go', async () => {
+    const verified = await verifyBase({ dir: script.dir, base: first, place, opening: secret }, quietRun());
+    expect(verified).toMatchObject({ whole: true, findings: [], againstManifest: true, major: Number(major) });
+    expect(verified.restorableTo).not.toBeNull();
+  });
+
+  test('PITR to a time: exactly test1 is there, as in the script’s own drill', async () => {
+    const wanted = order(first, `${afterTest1}`);
+    const result = await restoreBase(wanted, quietRun());
+    expect(await users(result.dataDir)).toEqual(['test1']);
+  });
+
+  test('restores the latest from an encrypted base without a manifest, and says what was not compared', async () => {
+    const result = await restoreBase(order(second, 'latest'), quietRun());
+    expect(result.notes.join(' ')).toContain('has no backup_manifest');
+    expect(await users(result.dataDir)).toEqual(['test1', 'test2', 'test3']);
+  });
+
+  test('plans to a restore point by name, and refuses what this base cannot reach, with the nearest that works', async () => {
+    const planned = async (to: string) => {
+      const scratch = tempDir();
+      const opened = await openBase(script.dir, second, { place, opening: secret }, scratch, quietRun());
+      return planOld(opened, parseTarget(to), join(scratch, 'data'), quietRun());
+    };
+    expect((await planned('name:after test2')).recovery).toMatchObject({ setting: 'recovery_target_name' });
+    await expect(planned(afterTest1)).rejects.toMatchObject({
+      code: 'target-unreachable',
+      facts: { nearestAfter: 'immediate' },
+    });
+    await expect(planned('lsn:FF/0')).rejects.toMatchObject({ code: 'target-unreachable' });
+    await expect(planned('name:never')).rejects.toMatchObject({ code: 'target-unreachable' });
+  });
+
+  test('a wrong passphrase, a folder that is not empty and an unknown base are refused, and nothing is made', async () => {
+    const wrong = order(second, 'latest', { passphrase: 'wrong', cipher: null });
+    await expect(restoreBase(wrong, quietRun())).rejects.toMatchObject({ code: 'passphrase-wrong' });
+    expect(existsSync(wrong.into)).toBe(false);
+    const full = order(first, 'latest');
+    mkdirSync(full.into);
+    writeFileSync(join(full.into, 'mine'), '');
+    await expect(restoreBase(full, quietRun())).rejects.toMatchObject({ code: 'target-folder' });
+    await expect(restoreBase(order('base_20200101_000000', 'latest'), quietRun())).rejects.toMatchObject({
+      code: 'backup-missing',
+    });
+    expect(readdirSync(full.into)).toEqual(['mine']);
+    expect(readdirSync(place.paths.fetch)).toEqual([]);
+  });
+
+  describe('damaged', () => {
+    /** The same folder with its files copied, to be spoilt. */
+    const copyOf = async (): Promise<string> => {
+      const dir = tempDir();
+      await script.sh(`cp -r base wal '${dir}'`);
+      return dir;
+    };
+    const verified = (dir: string) => verifyBase({ dir, base: first, place, opening: secret }, quietRun());
+
+    test('a missing segment is a finding, and recovery to behind it is refused with the last position before it', async () => {
+      const dir = await copyOf();
+      const names = readdirSync(join(dir, 'wal')).filter((name) => /^[0-9A-F]{24}/.test(name));
+      const gone = names.at(-2) as string;
+      rmSync(join(dir, 'wal', gone));
+      const { whole, findings, restorableTo } = await verified(dir);
+      expect(whole).toBe(false);
+      expect(findings.join()).toContain(`segment ${gone.slice(0, 24)} is missing`);
+      await expect(restoreBase({ ...order(first, 'latest'), dir }, quietRun())).rejects.toMatchObject({
+        code: 'target-unreachable',
+        facts: { nearestBefore: `lsn:${restorableTo}` },
+      });
+    });
+
+    test('a changed byte of the base backup is found by its manifest, and a restore ends before any server starts', async () => {
+      const dir = await copyOf();
+      await script.sh(
+        `cd '${dir}/base/${first}' && gunzip base.tar.gz && printf x | dd of=base.tar bs=1 seek=200000 conv=notrunc 2>/dev/null`,
+      );
+      const { whole, findings } = await verified(dir);
+      expect({ whole, findings: findings.join() }).toMatchObject({
+        whole: false,
+        findings: expect.stringMatching(/other content|checksum/),
+      });
+      await expect(restoreBase({ ...order(first, 'immediate'), dir }, quietRun())).rejects.toMatchObject({
+        code: expect.stringMatching(/restore-unverified|tar-invalid/),
+      });
+    });
+
+    test('a segment under another one’s name is a finding', async () => {
+      const dir = await copyOf();
+      const [, , , , one, other] = readdirSync(join(dir, 'wal')).filter((name) => /^[0-9A-F]{24}$/.test(name));
+      expect(other ?? one).toBeDefined();
+      const names = readdirSync(join(dir, 'wal')).filter((name) => /^[0-9A-F]{24}$/.test(name));
+      copyFileSync(join(dir, 'wal', names.at(-1) as string), join(dir, 'wal', names.at(-2) as string));
+      expect((await verified(dir)).findings.join()).toContain('which is not what its name says');
+    });
+  });
+
+  describe('taken over into the repository', () => {
+    const take = () =>
+      takeBases(
+        stage.cluster,
+        { dir: script.dir, bases: null, place, opening: secret, requestedBy: 'ann', reason: null },
+        quietRun(),
+      );
+
+    test('WAL becomes old WAL of the era, the base a backup; one without a manifest is refused with the reason', async () => {
+      const { wal, taken, refused } = await take();
+      expect(wal.refused).toEqual([]);
+      expect(wal.stored).toBeGreaterThanOrEqual(4);
+      expect(taken).toEqual([{ base: first, backupId: expect.stringContaining('-full-'), existed: false }]);
+      expect(refused).toMatchObject([{ base: second, error: { code: 'manifest-missing' } }]);
+    });
+
+    test('again takes nothing twice', async () => {
+      const { wal, taken } = await take();
+      expect({ stored: wal.stored, refused: wal.refused }).toEqual({ stored: 0, refused: [] });
+      expect(taken).toMatchObject([{ base: first, existed: true }]);
+      expect(await listBackups(stage.cluster.repository, stage.cluster.keys, 'shop')).toHaveLength(1);
+    });
+
+    test('and is restored from there to the same point', async () => {
+      const into = join(tempDir(), 'data');
+      const plan = await planRestore(stage.cluster, { target: parseTarget(afterTest1), into }, quietRun());
+      await startRestore(stage.cluster, plan.id, quietRun());
+      expect(await users(into)).toEqual(['test1']);
+    });
+  });
+});
