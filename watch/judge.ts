@@ -1,6 +1,6 @@
-import { PgproofError } from '../core/errors.ts';
+import { type Facts, PgproofError } from '../core/errors.ts';
 import { formatSeconds } from '../core/format.ts';
-import type { AgeLimit, AgeLimits } from '../core/objectives.ts';
+import type { AgeLimit, AgeLimits, DumpLimit } from '../core/objectives.ts';
 
 /** Something that was made, and when: ISO-8601 UTC. */
 export type Dated = { id: string; at: string };
@@ -15,6 +15,8 @@ export type Seen = {
   /** When the era was declared: what there is none of is as old. */
   since: string;
   backup: Dated | null;
+  /** The newest of each of `AgeLimits.dumps`, in their order. */
+  dumps: readonly (Dated | null)[];
   /** The newest drill that passed; wherever its report was found. */
   proof: Dated | null;
   /** Seconds of work that would be lost with this host; null where no heartbeat tells, or another host is the primary's. */
@@ -40,7 +42,7 @@ export function brokenBy(
     if (limit === null || seconds <= limit.seconds) return [];
     const what = made.newest === null ? `${made.none} since ${made.since}` : `${made.some} ${made.newest.at}`;
     const message = `${what}: older than ${formatSeconds(limit.seconds)} is an alarm (${limit.said})`;
-    const facts = { cluster, objective, repository: made.repository, newest: made.newest?.id ?? null };
+    const facts = { cluster, objective, repository: made.repository, newest: made.newest?.id ?? null, ...made.facts };
     return [
       new PgproofError('objective-broken', message, {
         facts: { ...facts, seconds: Math.round(seconds), limitSeconds: limit.seconds },
@@ -48,9 +50,22 @@ export function brokenBy(
       }),
     ];
   };
+  const judgeDump = ({ repository, written, since }: Seen, of: DumpLimit, newest: Dated | null): PgproofError[] => {
+    const dump = of.database === null ? 'dump' : `dump of database '${of.database}'`;
+    return judge('dump', written ? of.limit : (of.copies[repository] ?? null), {
+      repository,
+      since,
+      newest,
+      none: `there is no ${dump} in repository '${repository}', and the era is there`,
+      some: `the newest ${dump} in repository '${repository}' is of`,
+      hint: written ? dumpHint(cluster) : copyHint(cluster, repository),
+      facts: { database: of.database },
+    });
+  };
   const proof = newestOf(seen.flatMap((one) => (one.proof === null ? [] : [one.proof])));
   const since = seen.map((one) => one.since).sort()[0];
   return [
+    ...seen.flatMap((one) => limits.dumps.flatMap((limit, index) => judgeDump(one, limit, one.dumps[index] ?? null))),
     ...seen.flatMap(({ repository, written, ...made }) =>
       judge('backup', written ? limits.backup : (limits.copies[repository] ?? null), {
         repository,
@@ -58,7 +73,7 @@ export function brokenBy(
         newest: made.backup,
         none: `there is no backup in repository '${repository}', and the era is there`,
         some: `the newest backup in repository '${repository}' is of`,
-        hint: written ? backupHint(cluster) : `Bring it there: pgproof copy ${cluster} --to ${repository}`,
+        hint: written ? backupHint(cluster) : copyHint(cluster, repository),
       }),
     ),
     ...(since === undefined
@@ -82,10 +97,17 @@ type Made = {
   none: string;
   some: string;
   hint: string;
+  facts?: Facts;
 };
 
 const backupHint = (cluster: string): string =>
   `Take one: pgproof backup ${cluster}, without Temporal with --offline. Schedules may have been lost with Temporal: pgproof schedules apply`;
+
+const dumpHint = (cluster: string): string =>
+  `Take one: pgproof dump ${cluster}, without Temporal with --offline. Schedules may have been lost with Temporal: pgproof schedules apply`;
+
+const copyHint = (cluster: string, repository: string): string =>
+  `Bring it there: pgproof copy ${cluster} --to ${repository}`;
 
 function walBroken(cluster: string, { repository, required, behindSeconds }: Seen, rpoSeconds: number): PgproofError[] {
   if (!required || behindSeconds === null || behindSeconds <= rpoSeconds + walGraceSeconds) return [];

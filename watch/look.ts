@@ -1,3 +1,4 @@
+import type { AgeLimits } from '../core/objectives.ts';
 import { drillResult } from '../core/report.ts';
 import { isRequired, writtenNames } from '../core/written.ts';
 import { inRepository, type ProtectedCluster } from '../postgres/cluster.ts';
@@ -7,6 +8,7 @@ import type { Repository } from '../repository/repository.ts';
 import { secondsBehind, type Written, writtenBy } from '../wal/behind.ts';
 import { type Head, readHead } from '../wal/head.ts';
 import { readHeartbeats } from '../wal/heartbeat-notes.ts';
+import { newestDumps } from './dumps.ts';
 import type { Dated, Seen } from './judge.ts';
 
 type Options = { signal: AbortSignal };
@@ -14,13 +16,13 @@ type Options = { signal: AbortSignal };
 /**
  * What a repository has of the current era.
  * @param written where the server's WAL ends; null where this host cannot tell.
- * @param options.proof whether drills are looked for.
+ * @param options.limits what is looked for.
  */
 export async function lookAt(
   cluster: ProtectedCluster,
   repository: Repository,
   written: Written | null,
-  { signal, proof, now }: Options & { proof: boolean; now: Date },
+  { signal, limits, now }: Options & { limits: AgeLimits; now: Date },
 ): Promise<Seen> {
   const here = inRepository(cluster, repository);
   const { era, backup, frontier } = await readHead(here, { signal });
@@ -30,7 +32,8 @@ export async function lookAt(
     required: isRequired(cluster.config, repository.name),
     since: era.declaredAt,
     backup: backup === null ? null : { id: backup.id, at: backup.stoppedAt },
-    proof: proof ? await newestProof(here, era, now, { signal }) : null,
+    dumps: await newestDumps(here, limits.dumps, { signal }),
+    proof: limits.proof !== null ? await newestProof(here, era, now, { signal }) : null,
     behindSeconds: written === null ? null : await secondsBehind(cluster, frontier, written, written.at),
   };
 }
@@ -51,7 +54,7 @@ export async function writtenUntilNow(cluster: ProtectedCluster, { signal }: Opt
 
 const patience = { connectTimeoutSeconds: 5, statementTimeoutSeconds: 5, applicationName: 'pgproof watch' };
 
-/** Only of this era: what was proven of the cluster before it proves nothing of what it is now. */
+/** Only of this era, and of backups: a dump that was restored proves no WAL, and what was proven of the cluster before it proves nothing of what it is now. */
 async function newestProof(
   { repository, name }: ProtectedCluster,
   { declaredAt }: Head['era'],
@@ -65,7 +68,7 @@ async function newestProof(
     { since: declaredAt, until: now, ...options },
     (report) => {
       const parsed = drillResult.safeParse(report.result);
-      return report.status === 'SUCCESS' && parsed.success && parsed.data.verdict === 'passed';
+      return report.status === 'SUCCESS' && parsed.data?.verdict === 'passed' && parsed.data.kind !== 'dump';
     },
   );
   return found === null ? null : { id: found.id, at: found.finishedAt };

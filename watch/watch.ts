@@ -9,8 +9,8 @@ import { brokenBy } from './judge.ts';
 import { lookAt, writtenUntilNow } from './look.ts';
 
 /**
- * What of a cluster breaks its objectives, as its repositories have it: the newest backup in each, the newest drill that
- * passed, the WAL. Needs no Temporal. A repository that cannot be asked is among the answers.
+ * What of a cluster breaks its objectives, as its repositories have it: the newest backup and dumps in each, the newest drill
+ * that passed, the WAL. Needs no Temporal. A repository that cannot be asked is among the answers.
  * @returns each with a code, facts and a hint; empty when all is well.
  * @throws {PgproofError} the signal's reason; nothing else.
  */
@@ -22,7 +22,7 @@ export async function brokenObjectives(
   const written = await writtenUntilNow(cluster, { signal });
   const looks = await Promise.all(
     cluster.repositories.map((repository) =>
-      lookAt(cluster, repository, written, { signal, now, proof: limits.proof !== null }).catch((error: unknown) => {
+      lookAt(cluster, repository, written, { signal, now, limits }).catch((error: unknown) => {
         if (signal.aborted) throw error;
         return unasked(repository.name, asPgproofError(error));
       }),
@@ -88,8 +88,10 @@ const longestLookSeconds = 300;
 
 /** As long as the shortest of the objectives, so that none is broken for long before somebody is told. */
 function pauseSeconds(config: ClusterConfig): number {
-  const { backup, proof } = ageLimits(config, new Date());
-  const ages = [backup, proof].flatMap((limit) => (limit === null ? [] : [limit.seconds]));
+  const { backup, dumps, proof } = ageLimits(config, new Date());
+  const ages = [backup, ...dumps.map(({ limit }) => limit), proof].flatMap((limit) =>
+    limit === null ? [] : [limit.seconds],
+  );
   return Math.max(1, Math.min(longestPauseSeconds, config.objectives.rpo, ...ages));
 }
 
@@ -108,6 +110,7 @@ const isObjective = ({ code }: PgproofError): boolean => code === 'objective-bro
 const isSame = (one: PgproofError, other: PgproofError): boolean =>
   one.code === other.code &&
   one.facts.objective === other.facts.objective &&
+  one.facts.database === other.facts.database &&
   one.facts.repository === other.facts.repository;
 
 /** @returns false when it is over. */

@@ -8,6 +8,7 @@ const hoursAgo = (hours: number): string => new Date(now.getTime() - hours * hou
 
 const limits: AgeLimits = {
   backup: { seconds: 26 * hour, said: 'objectives.backup' },
+  dumps: [],
   proof: { seconds: 192 * hour, said: 'schedules.proof' },
   copies: { far: { seconds: 100 * hour, said: 'schedules.daily and schedules.offsite' } },
 };
@@ -17,6 +18,7 @@ const near: Seen = {
   required: true,
   since: hoursAgo(1000),
   backup: { id: 'new', at: hoursAgo(20) },
+  dumps: [],
   proof: { id: 'proof', at: hoursAgo(100) },
   behindSeconds: 250,
 };

@@ -18,7 +18,7 @@ function limits(section: Record<string, unknown>, at = now) {
 
 describe('the age that is an alarm', () => {
   test('is none where neither objectives nor schedules promise anything', () => {
-    expect(limits({})).toEqual({ backup: null, proof: null, copies: {} });
+    expect(limits({})).toEqual({ backup: null, dumps: [], proof: null, copies: {} });
   });
 
   test('is the objective, whatever is scheduled', () => {
