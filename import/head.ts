@@ -7,6 +7,8 @@ export type DumpHead = {
   serverVersion: string | null;
   toolVersion: string | null;
   encoding: string | null;
+  /** Of an archive's own form: 1.14 is that of pg_dump 12 to 15. */
+  archiveVersion: string | null;
   /** pg_dump's own: none, gzip, gzip:6, zstd. */
   compression: string | null;
   /** What the clocks of pg_dump's host showed, in milliseconds since 1970 as if it were UTC. */
@@ -29,6 +31,7 @@ const nothing: DumpHead = {
   serverVersion: null,
   toolVersion: null,
   encoding: null,
+  archiveVersion: null,
   compression: null,
   wallTime: null,
 };
@@ -59,6 +62,7 @@ function readArchive(archive: Archive): DumpHead {
   const [second, minute, hour, day, month, year] = Array.from({ length: 7 }, () => archive.int()) as Tm;
   return {
     ...nothing,
+    archiveVersion: `${major}.${minor}`,
     compression,
     wallTime: Date.UTC(1900 + year, month, day, hour, minute, second),
     database: archive.text(),

@@ -2,12 +2,13 @@ import { lstat, realpath } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { DumpFormat, DumpKind } from '../core/dump.ts';
 import { PgproofError } from '../core/errors.ts';
+import type { ArchiveCheck } from '../dump/archive/check.ts';
+import { endCheck, toItsEnd } from './end.ts';
 import { type OldFile, openFile } from './file.ts';
 import { openFolder } from './folder.ts';
 import { type DumpHead, readHead } from './head.ts';
 import type { Layer, Opening } from './peel.ts';
 import { describe, disagreement, promised } from './suffixes.ts';
-import { toItsEnd } from './trailer.ts';
 
 /** A dump that lies in a file, or in the folder of a directory dump. */
 export type FileSource = {
@@ -28,10 +29,11 @@ export type FileSource = {
   head: DumpHead;
   /**
    * The dump's own bytes; a directory dump's as one tar. They count for nothing before the stream has ended well: a cut file shows
-   * only there, as `object-damaged` or `tar-invalid` with its path.
+   * only there, as `object-damaged` with its path.
    * @param sha256 that the file as it lies there must have; not of a folder.
+   * @param check that tells its end, for what it has seen then; made for it by default.
    */
-  open(signal: AbortSignal, sha256?: string | null): Readable;
+  open(signal: AbortSignal, sha256?: string | null, check?: ArchiveCheck | null): Readable;
 };
 
 export type SourceOptions = Partial<Opening>;
@@ -51,19 +53,20 @@ export async function openSource(
   if (stat.isDirectory()) return openFolder(await realpath(path));
   const file = await openFile(path, { passphrase, cipher });
   const { format, kind } = dumpIn(file) ?? unknown(file);
+  const head = readHead(file.content, file.head);
   return {
     path: await realpath(path),
     name: file.name,
     layers: file.layers,
     storedBytes: file.storedBytes,
     modifiedAt: file.modifiedAt,
-    head: readHead(file.content, file.head),
+    head,
     format,
     kind,
     form: describe(file),
     disagreement: disagreement(file),
-    open: (signal, sha256) =>
-      Readable.from(toItsEnd(file.plain(signal, sha256), { path, format, kind }), { objectMode: false }),
+    open: (signal, sha256, check = endCheck({ format, kind, head })) =>
+      Readable.from(toItsEnd(file.plain(signal, sha256), path, check), { objectMode: false }),
   };
 }
 
