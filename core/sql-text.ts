@@ -123,7 +123,7 @@ export class SqlReader {
     const text = this.#text.trim();
     this.#text = '';
     if (text === '') return;
-    this.#copies = /^COPY\s[^]*\sFROM\s+stdin/i.test(text);
+    this.#copies = /^COPY\s[\s\S]*\sFROM\s+stdin/i.test(text);
     pieces.push({ kind: 'statement', text });
   }
 

@@ -1,0 +1,106 @@
+import pg from 'pg';
+import * as z from 'zod';
+import type { ConnectionConfig } from '../../core/config.ts';
+import { execute, query, type SqlClient, withClient } from '../../postgres/client.ts';
+import type { DumpRecord } from '../../repository/record.ts';
+
+const { escapeIdentifier, escapeLiteral } = pg;
+
+type Options = { signal: AbortSignal };
+
+/** Copying template0, or waiting for a checkpoint, takes no longer. */
+const patience = { statementTimeoutSeconds: 600 };
+
+/** Makes an empty database as the dump's was. @param marker its comment. */
+export async function createDatabase(
+  connection: ConnectionConfig,
+  name: string,
+  like: DumpRecord['server'] | null,
+  marker: string | null,
+  { signal }: Options,
+): Promise<void> {
+  await inServer(connection, signal, async (client, major) => {
+    await execute(client, createStatement(name, like, major));
+    if (marker !== null) await execute(client, commentStatement(name, marker));
+  });
+}
+
+export function createStatement(name: string, like: DumpRecord['server'] | null, major: number): string {
+  const parts = [`CREATE DATABASE ${escapeIdentifier(name)} TEMPLATE template0`];
+  if (like?.encoding) parts.push(`ENCODING ${escapeLiteral(like.encoding)}`);
+  if (like?.collate && like.ctype) {
+    const provider = like.provider ?? 'libc';
+    if (major >= 15) parts.push(`LOCALE_PROVIDER ${provider}`);
+    if (like.locale && provider !== 'libc')
+      parts.push(`${provider.toUpperCase()}_LOCALE ${escapeLiteral(like.locale)}`);
+    parts.push(`LC_COLLATE ${escapeLiteral(like.collate)}`, `LC_CTYPE ${escapeLiteral(like.ctype)}`);
+  }
+  return parts.join(' ');
+}
+
+const commentStatement = (name: string, text: string | null): string =>
+  `COMMENT ON DATABASE ${escapeIdentifier(name)} IS ${text === null ? 'NULL' : escapeLiteral(text)}`;
+
+/** Null: there is no such database; otherwise its comment, or ''. */
+export async function commentOf(
+  connection: ConnectionConfig,
+  name: string,
+  { signal }: Options,
+): Promise<string | null> {
+  const sql = `SELECT shobj_description(oid, 'pg_database') AS comment FROM pg_database WHERE datname = $1`;
+  const row = z.object({ comment: z.string().nullable() });
+  const [found] = await withClient(connection, (client) => query(client, sql, [name], row), { signal });
+  return found === undefined ? null : (found.comment ?? '');
+}
+
+/** Its sessions are ended: only for what we made ourselves. */
+export async function dropDatabase(connection: ConnectionConfig, name: string, { signal }: Options): Promise<void> {
+  await inServer(connection, signal, (client) =>
+    execute(client, `DROP DATABASE ${escapeIdentifier(name)} WITH (FORCE)`),
+  );
+}
+
+export async function commentDatabase(
+  connection: ConnectionConfig,
+  name: string,
+  text: string | null,
+  { signal }: Options,
+): Promise<void> {
+  await inServer(connection, signal, (client) => execute(client, commentStatement(name, text)));
+}
+
+export const renameStatement = (from: string, to: string): string =>
+  `ALTER DATABASE ${escapeIdentifier(from)} RENAME TO ${escapeIdentifier(to)}`;
+
+export const ownerStatement = (name: string, role: string): string =>
+  `ALTER DATABASE ${escapeIdentifier(name)} OWNER TO ${escapeIdentifier(role)}`;
+
+/** Statements in one transaction. */
+export async function together(
+  connection: ConnectionConfig,
+  statements: readonly string[],
+  { signal }: Options,
+): Promise<void> {
+  await inServer(connection, signal, async (client) => {
+    await execute(client, 'BEGIN');
+    for (const statement of statements) await execute(client, statement);
+    await execute(client, 'COMMIT');
+  });
+}
+
+async function inServer<T>(
+  connection: ConnectionConfig,
+  signal: AbortSignal,
+  use: (client: SqlClient, major: number) => Promise<T>,
+): Promise<T> {
+  const row = z.object({ number: z.coerce.number() });
+  const sql = `SELECT current_setting('server_version_num') AS number`;
+  return withClient(
+    connection,
+    async (client) => {
+      const [version] = await query(client, sql, [], row);
+      return use(client, Math.floor((version?.number ?? 0) / 10_000));
+    },
+    { ...patience, signal },
+  );
+}

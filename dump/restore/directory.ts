@@ -1,0 +1,64 @@
+import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PgproofError } from '../../core/errors.ts';
+import { TarReader } from '../../postgres/tar/reader.ts';
+import { writeAll } from '../../storage/file/durable.ts';
+
+/**
+ * The folder that pg_dump -Fd wrote, out of the tar that it is stored as: large files lie in it in pieces, `3456.dat.zst.000001`
+ * and so on in their order, with others between them.
+ */
+export class DirectoryUnpacker {
+  readonly #folder: string;
+  readonly #tar = new TarReader();
+  /** By file: how many of its pieces are there. */
+  readonly #pieces = new Map<string, number>();
+  #file: FileHandle | undefined;
+
+  /** Makes the folder, 0700. */
+  static async into(folder: string): Promise<DirectoryUnpacker> {
+    await mkdir(folder, { mode: 0o700 });
+    return new DirectoryUnpacker(folder);
+  }
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** @throws {PgproofError} `tar-invalid` */
+  async take(chunk: Buffer): Promise<void> {
+    for (const event of this.#tar.read(chunk)) {
+      if (event.kind === 'entry' && event.entry.kind === 'file') await this.#begin(event.entry.name);
+      else if (event.kind === 'content' && this.#file !== undefined) await writeAll(this.#file, event.bytes);
+      else if (event.kind === 'end') await this.close();
+    }
+  }
+
+  /** @throws {PgproofError} `tar-invalid` when the stream broke off, or is no directory dump. */
+  finish(): void {
+    this.#tar.finish();
+    if (!this.#pieces.has('toc.dat')) throw invalid('it has no toc.dat, so that it is no directory dump');
+  }
+
+  /** Safe to call twice. */
+  async close(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.close();
+  }
+
+  async #begin(member: string): Promise<void> {
+    const name = member.replace(/^\.\//, '');
+    const [, base = name, piece] = /^(.+)\.(\d{6})$/.exec(name) ?? [];
+    // A folder of pg_dump's is flat: any other name would lead out of the staging folder.
+    if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(base)) throw invalid(`'${member}' is no file of a directory dump`);
+    const due = (this.#pieces.get(base) ?? 0) + 1;
+    if (piece === undefined ? due !== 1 : Number(piece) !== due)
+      throw invalid(`'${member}' is not the next piece of '${base}'`);
+    this.#pieces.set(base, due);
+    this.#file = await open(join(this.#folder, base), due === 1 ? 'wx' : 'a', 0o600);
+  }
+}
+
+const invalid = (message: string): PgproofError =>
+  new PgproofError('tar-invalid', `the stream of a directory dump: ${message}`);

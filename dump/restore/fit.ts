@@ -1,0 +1,292 @@
+import { type Facts, PgproofError } from '../../core/errors.ts';
+import type { DumpNeeds } from './needs.ts';
+import type { DecidedRestore, DumpRestoreMode } from './options.ts';
+import type { TargetServer } from './server.ts';
+import type { DumpSource } from './source.ts';
+
+/** All that decides whether a dump fits where it shall go. */
+export type FitQuestion = {
+  source: Pick<DumpSource, 'what' | 'kind' | 'format' | 'content' | 'server' | 'globals' | 'trusted'>;
+  server: TargetServer;
+  database: string;
+  mode: DumpRestoreMode;
+  options: DecidedRestore;
+  /** Null: not looked at yet. */
+  needs: DumpNeeds | null;
+  /** Roles that the globals would make. */
+  madeRoles: readonly string[];
+  refusedLocale: string | null;
+  knowsRestrict: boolean;
+};
+
+export type Fit = {
+  /** What would fail; empty: nothing that can be known. */
+  refusals: PgproofError[];
+  /** What a person should know; sentences. */
+  notes: string[];
+  /** The server lacks tablespaces of the dump: its objects go to the database's own. */
+  noTablespaces: boolean;
+};
+
+/** Decides what can be known to fail before anything is written. */
+export function judgeFit(question: FitQuestion): Fit {
+  const { server, needs } = question;
+  const lacking = missing(needs?.tablespaces ?? [], server.tablespaces);
+  const noTablespaces = lacking.length > 0 && question.source.format !== 'plain';
+  return {
+    refusals: [
+      ...kindRefusals(question),
+      ...optionRefusals(question),
+      ...databaseRefusals(question),
+      ...localeRefusals(question),
+      ...roleRefusals(question),
+      ...extensionRefusals(question),
+      ...(noTablespaces ? [] : tablespaceRefusals(question, lacking)),
+      ...scriptRefusals(question),
+    ],
+    notes: [
+      ...versionNotes(question),
+      ...databaseNotes(question),
+      ...(noTablespaces ? [`The server has no tablespace ${quoted(lacking)}: all goes to the database's own.`] : []),
+      ...scriptNotes(question),
+    ],
+    noTablespaces,
+  };
+}
+
+/** Throws the first, which names the others. */
+export function refuseUnfit({ refusals }: Fit): void {
+  const [first, ...others] = refusals;
+  if (first === undefined) return;
+  const { code, message, facts, hint } = first;
+  const more = others.map((other) => other.message);
+  throw new PgproofError(code, [message, ...more].join('; '), {
+    facts: { ...facts, reasons: refusals.map((each) => each.message) },
+    hint: [...new Set([hint, ...others.map((other) => other.hint)])].filter((one) => one !== null).join(' '),
+  });
+}
+
+function kindRefusals({ source: { what, kind } }: FitQuestion): PgproofError[] {
+  if (kind === 'database') return [];
+  const of = kind === 'globals' ? 'the globals of a server' : 'a whole server';
+  return [
+    unfit(
+      `${what} is a dump of ${of}, and not of one database`,
+      { dump: what, kind },
+      'Write it out with `dump --export`, or read it by the README.txt of the repository, and run it with psql in a new server.',
+    ),
+  ];
+}
+
+function optionRefusals({ source: { format, content, globals }, mode, options }: FitQuestion): PgproofError[] {
+  const ofArchives = [
+    ...(options.tables.length > 0 ? ['--table'] : []),
+    ...(options.schemas.length > 0 ? ['--schema'] : []),
+    ...(options.select === null ? [] : ['--select']),
+    ...(options.owner === 'dump' ? [] : ['--owner and --no-owner']),
+    ...(options.privileges ? [] : ['--no-privileges']),
+    ...(options.content === 'all' ? [] : ['--schema-only and --data-only']),
+    ...(mode === 'clean' ? ['--clean'] : []),
+  ];
+  const wrong: PgproofError[] = [];
+  if (format === 'plain' && ofArchives.length > 0)
+    wrong.push(
+      usage(
+        `a plain dump is run as it is, without ${ofArchives.join(', ')}`,
+        'Restore all of it into a new database, and take from there what is wanted.',
+      ),
+    );
+  if (content !== 'all' && options.content !== 'all' && content !== options.content)
+    wrong.push(usage(`the dump has the ${content} only, not the ${options.content}`, 'Choose another dump.'));
+  if (options.globals !== 'none' && !globals)
+    wrong.push(usage('the dump has no globals', 'Leave --globals away, or choose another dump.'));
+  return wrong;
+}
+
+function databaseRefusals({ server, database, mode }: FitQuestion): PgproofError[] {
+  const facts = { database };
+  if (server.inRecovery)
+    return [
+      new PgproofError('server-in-recovery', 'the server is a standby, and takes no changes', {
+        facts,
+        hint: 'Restore into its primary.',
+      }),
+    ];
+  const makes = mode === 'new';
+  if (makes && server.database !== null)
+    return [
+      new PgproofError('database-exists', `the database '${database}' exists`, {
+        facts,
+        hint: 'Choose another name for --database, or say what shall happen to it: --existing, with --clean or --create where it is not empty.',
+      }),
+    ];
+  if (makes && !server.createdb)
+    return [
+      new PgproofError('rights-missing', `role '${server.user}' may not make databases`, {
+        facts: { ...facts, user: server.user },
+        hint: 'Connect as a superuser with --user, or make the database by hand and use --existing.',
+      }),
+    ];
+  if (!makes && server.database === null)
+    return [
+      new PgproofError('database-missing', `there is no database '${database}'`, {
+        facts,
+        hint: 'Without --existing it is made.',
+      }),
+    ];
+  const holds = server.database?.holds ?? null;
+  if (mode === 'existing' && holds !== null)
+    return [
+      new PgproofError('database-not-empty', `the database '${database}' is not empty: ${holds}`, {
+        facts,
+        hint: 'Say what shall happen to it: --clean drops what the dump has, --create puts a new one in its place.',
+      }),
+    ];
+  return [];
+}
+
+function localeRefusals({ source, server, mode, refusedLocale }: FitQuestion): PgproofError[] {
+  if (mode !== 'new' || source.server === null) return [];
+  const { encoding, provider, locale } = source.server;
+  const byHand = 'Make the database by hand as it shall be, and restore with --existing.';
+  const since = provider === 'builtin' ? 17 : provider === 'icu' ? 15 : 0;
+  const wrong: PgproofError[] = [];
+  if (encoding !== null && !server.encodings.includes(encoding))
+    wrong.push(unfit(`the server knows no encoding '${encoding}'`, { encoding }, byHand));
+  if (server.major < since)
+    wrong.push(
+      unfit(
+        `PostgreSQL ${server.major} has no databases with the collation provider ${provider} (locale '${locale}')`,
+        { provider: provider ?? null, locale: locale ?? null },
+        byHand,
+      ),
+    );
+  if (refusedLocale !== null)
+    wrong.push(
+      unfit(
+        `the server does not know the locale of the database: ${refusedLocale}`,
+        { collate: source.server.collate, ctype: source.server.ctype },
+        `Install it on the server's machine. ${byHand}`,
+      ),
+    );
+  return wrong;
+}
+
+function roleRefusals({ source, server, needs, options, madeRoles }: FitQuestion): PgproofError[] {
+  if (needs === null) return [];
+  const wanted = [...needs.roles, ...(typeof options.owner === 'object' ? [options.owner.role] : [])];
+  const lacking = missing(wanted, [...server.roles, ...madeRoles]);
+  const wrong: PgproofError[] = [];
+  if (lacking.length > 0)
+    wrong.push(
+      unfit(
+        `the server has no role ${quoted(lacking)}, which own something in the dump or are granted something`,
+        { roles: lacking },
+        `Make them${source.globals ? ' (--globals takes them from the dump)' : ''}${source.format === 'plain' ? '.' : ', or restore with --no-owner --no-privileges.'}`,
+      ),
+    );
+  const others = missing(wanted, [...server.memberOf, ...lacking]);
+  if (!server.superuser && options.owner === 'dump' && others.length > 0)
+    wrong.push(
+      new PgproofError('rights-missing', `role '${server.user}' may not make ${quoted(others)} own anything`, {
+        facts: { user: server.user, roles: others },
+        hint: 'Connect as a superuser with --user, or restore with --no-owner.',
+      }),
+    );
+  return wrong;
+}
+
+function extensionRefusals({ server, needs }: FitQuestion): PgproofError[] {
+  const lacking = missing(needs?.extensions ?? [], server.extensions);
+  if (lacking.length === 0) return [];
+  return [
+    unfit(
+      `the server lacks the extension ${quoted(lacking)}`,
+      { extensions: lacking },
+      `Install the packages that bring them for PostgreSQL ${server.major} on its machine.`,
+    ),
+  ];
+}
+
+function tablespaceRefusals(_: FitQuestion, lacking: readonly string[]): PgproofError[] {
+  if (lacking.length === 0) return [];
+  return [
+    unfit(
+      `the server has no tablespace ${quoted(lacking)}, which the SQL of the dump names`,
+      { tablespaces: [...lacking] },
+      'Make it; its folder is of the machine, so that nothing makes it by itself.',
+    ),
+  ];
+}
+
+function scriptRefusals({ source, needs, knowsRestrict }: FitQuestion): PgproofError[] {
+  if (source.format !== 'plain' || source.trusted) return [];
+  const wrong: PgproofError[] = [];
+  if (!knowsRestrict)
+    wrong.push(
+      unfit(
+        'this psql cannot be kept from running commands that stand in a script',
+        { dump: source.what },
+        'Nobody signed this file. Install the newest minor version of the client programs: 13.22, 14.19, 15.14, 16.10, 17.6 and newer can.',
+      ),
+    );
+  const [command] = needs?.commands ?? [];
+  if (command !== undefined)
+    wrong.push(
+      unfit(
+        `a command of psql stands in the SQL: ${command}`,
+        { dump: source.what },
+        'It would be refused in the midst. Take it out of the file, if the file is known to be good.',
+      ),
+    );
+  return wrong;
+}
+
+function versionNotes({ source, server }: FitQuestion): string[] {
+  const from = source.server?.major ?? null;
+  if (from === null || from === server.major) return [];
+  if (from < server.major) return [`It was taken from PostgreSQL ${from}, and goes into ${server.major}.`];
+  return [
+    `It was taken from PostgreSQL ${from}, and goes into ${server.major}, which is older: what only the newer one knows fails, and then the restore does.`,
+  ];
+}
+
+function databaseNotes({ source, server, database, mode, options }: FitQuestion): string[] {
+  const found = server.database;
+  if (found === null) return [];
+  const notes: string[] = [];
+  const { encoding = null, collate = null, ctype = null } = source.server ?? {};
+  if (encoding !== null && encoding !== found.encoding)
+    notes.push(
+      `The dump's database has the encoding ${encoding}, '${database}' has ${found.encoding}: what that cannot hold fails.`,
+    );
+  if ((collate !== null && collate !== found.collate) || (ctype !== null && ctype !== found.ctype))
+    notes.push(
+      `The dump's database sorts by ${collate} (${ctype}), '${database}' by ${found.collate} (${found.ctype}).`,
+    );
+  if (mode === 'clean')
+    notes.push(
+      `Of '${database}' everything is dropped that the dump has, and made anew: ${found.holds ?? 'it is empty'}.`,
+    );
+  if (mode === 'add')
+    notes.push(`What the dump has comes to what '${database}' holds: ${found.holds ?? 'it is empty'}.`);
+  if (found.sessions > 0) notes.push(`${found.sessions} other sessions are connected to '${database}'.`);
+  if (mode !== 'clean' && options.content === 'data')
+    notes.push('Rows only: foreign keys and triggers are in force while they come.');
+  return notes;
+}
+
+function scriptNotes({ source, server }: FitQuestion): string[] {
+  if (source.trusted) return [];
+  const by = source.format === 'plain' ? ', which psql runs in its restricted mode' : '';
+  return [
+    `Nobody signed this dump${by}: what its SQL does on the server, nobody can know. It has the rights of role '${server.user}'.`,
+  ];
+}
+
+const missing = (wanted: readonly string[], there: readonly string[]): string[] =>
+  [...new Set(wanted)].filter((name) => !there.includes(name)).sort();
+const quoted = (names: readonly string[]): string => names.map((name) => `'${name}'`).join(', ');
+const unfit = (message: string, facts: Facts, hint: string): PgproofError =>
+  new PgproofError('dump-unfit', message, { facts, hint });
+const usage = (message: string, hint: string): PgproofError => new PgproofError('usage', message, { hint });

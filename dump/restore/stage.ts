@@ -1,0 +1,74 @@
+import { type FileHandle, open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PgproofError } from '../../core/errors.ts';
+import type { Run } from '../../core/run.ts';
+import { freeBytesAt } from '../../restore/folder.ts';
+import { writeAll } from '../../storage/file/durable.ts';
+import { withoutStanding } from '../../storage/standing.ts';
+import { DirectoryUnpacker } from './directory.ts';
+import type { DumpSource } from './source.ts';
+
+const stallSeconds = 900;
+
+/**
+ * Brings the whole dump into the staging folder, as pg_restore reads it, and proves its checksum.
+ * @returns the path of the file, or of the folder of a directory dump.
+ * @throws {PgproofError} `no-space` before anything is written; what `source.read` throws.
+ */
+export async function stageDump(source: DumpSource, staging: string, run: Run): Promise<string> {
+  if (source.plainBytes !== null) await refuseWithoutRoom(staging, source.plainBytes);
+  const path = join(staging, 'dump');
+  const fetched = source.format === 'directory' ? fetchDirectory : fetchFile;
+  const stands = () =>
+    new PgproofError('store-unreachable', `nothing of the dump ${source.what} has come for ${stallSeconds} s`);
+  await withoutStanding(run, stallSeconds, stands, (watched) => fetched(source, path, watched));
+  return path;
+}
+
+/** @throws {PgproofError} `no-space` */
+export async function refuseWithoutRoom(staging: string, bytes: number): Promise<void> {
+  const freeBytes = await freeBytesAt(staging);
+  if (freeBytes >= bytes) return;
+  throw new PgproofError('no-space', `the dump needs ${bytes} bytes at '${staging}', and ${freeBytes} are free`, {
+    facts: { path: staging, requiredBytes: bytes, freeBytes },
+    hint: 'Make room there, or restore with --jobs 1, which needs no copy of custom, tar and plain dumps.',
+  });
+}
+
+async function fetchFile(source: DumpSource, path: string, run: Run): Promise<void> {
+  let file: FileHandle | undefined = await open(path, 'wx', 0o600);
+  try {
+    const take = async (chunk: Buffer): Promise<void> => {
+      await writeAll(file as FileHandle, chunk);
+      run.progress({ phase: 'fetch' });
+    };
+    const again = async (): Promise<void> => {
+      await file?.close();
+      file = undefined;
+      await rm(path);
+      file = await open(path, 'wx', 0o600);
+    };
+    await source.read('dump', take, run, again);
+  } finally {
+    await file?.close();
+  }
+}
+
+async function fetchDirectory(source: DumpSource, path: string, run: Run): Promise<void> {
+  let unpacker = await DirectoryUnpacker.into(path);
+  const take = async (chunk: Buffer): Promise<void> => {
+    await unpacker.take(chunk);
+    run.progress({ phase: 'fetch' });
+  };
+  const again = async (): Promise<void> => {
+    await unpacker.close();
+    await rm(path, { recursive: true, force: true });
+    unpacker = await DirectoryUnpacker.into(path);
+  };
+  try {
+    await source.read('dump', take, run, again);
+    unpacker.finish();
+  } finally {
+    await unpacker.close();
+  }
+}
