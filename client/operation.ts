@@ -22,14 +22,18 @@ import {
 
 /** The flags that every operation has. */
 export function operationOptions(command: Command): Command {
+  return sharedOptions(command).option('--no-wait', 'fail at once when the cluster is busy, in place of waiting');
+}
+
+/** Those of an operation that needs the cluster not for itself. */
+export function sharedOptions(command: Command): Command {
   return command
     .option('--reason <text>', 'why; stands in the report')
     .option('--offline', 'do it here and now, without Temporal, under the same lock')
-    .option('--detach', 'start it and do not wait for it')
-    .option('--no-wait', 'fail at once when the cluster is busy, in place of waiting');
+    .option('--detach', 'start it and do not wait for it');
 }
 
-export type Plan<O extends Operation> = {
+export type Plan<O extends Operation, Result = FiledReport> = {
   operation: O;
   cluster: string;
   /** What the workflow is told beyond cluster, reason and who asks. */
@@ -37,35 +41,44 @@ export type Plan<O extends Operation> = {
   /** How the same is done without Temporal, for the hint. */
   typed: string;
   /** The same by this process; files its report itself. */
-  offline(cluster: ProtectedCluster, asked: { reason: string | null; requestedBy: string }): Promise<FiledReport>;
+  offline(cluster: ProtectedCluster, asked: { reason: string | null; requestedBy: string }): Promise<Result>;
 };
 
+/** An operation that has ended well. `temporalUrl`: the run's page in the web UI. */
+export type Done<Result> = { host: Host; cluster: string; result: Result; temporalUrl: string | null };
+
 /** Starts an operation, shows how it goes, and answers with its report; Ctrl-C stops looking, not the operation. */
-export async function operate<O extends Operation>(session: Session, plan: Plan<O>): Promise<Answer> {
+export function operate<O extends Operation>(session: Session, plan: Plan<O>): Promise<Answer> {
+  return operateWith(session, plan, reportAnswer);
+}
+
+/** As `operate`, of an operation that comes to something else than one report. */
+export async function operateWith<O extends Operation, Result>(
+  session: Session,
+  plan: Plan<O, Result>,
+  answer: (done: Done<Result>) => Answer | Promise<Answer>,
+): Promise<Answer> {
   const { options, requestedBy } = session;
   if (options.offline === true && options.detach === true)
     throw new PgproofError('usage', '--offline and --detach exclude each other');
   const host = await session.host();
   const reason = (options.reason as string | undefined) ?? null;
   if (options.offline === true) {
-    const filed = await doOffline(session, plan.cluster, (cluster) => plan.offline(cluster, { reason, requestedBy }));
-    return reportAnswer(host, plan.cluster, filed, null);
+    const asked = { reason, requestedBy };
+    const result = await doOffline(session, plan.cluster, (cluster) => plan.offline(cluster, asked));
+    return answer({ host, cluster: plan.cluster, result, temporalUrl: null });
   }
   clusterConfig(host, plan.cluster); // a name that is mistyped is said before anything else
-  return throughTemporal(session, host, plan, {
-    cluster: plan.cluster,
-    reason,
-    requestedBy,
-    noWait: options.wait === false,
-    ...plan.more,
-  });
+  const request = { cluster: plan.cluster, reason, requestedBy, noWait: options.wait === false, ...plan.more };
+  return throughTemporal(session, host, plan, request, answer);
 }
 
-async function throughTemporal<O extends Operation>(
+async function throughTemporal<O extends Operation, Result>(
   session: Session,
   host: Host,
-  plan: Plan<O>,
+  plan: Plan<O, Result>,
   request: { cluster: string },
+  answer: (done: Done<Result>) => Answer | Promise<Answer>,
 ): Promise<Answer> {
   const temporal = await connectTemporal(temporalSettings(host.config, process.env), `${plan.typed} --offline`);
   try {
@@ -75,13 +88,13 @@ async function throughTemporal<O extends Operation>(
     session.say(
       `${run.operation} of ${plan.cluster} is workflow ${run.workflowId}${run.url === null ? '' : `\n${run.url}`}`,
     );
-    const followed = await followRun<FiledReport>(temporal, run, {
+    const followed = await followRun<Result>(temporal, run, {
       fleet,
       signal: session.signal,
       onState: teller(session),
     });
     return followed.state === 'done'
-      ? reportAnswer(host, plan.cluster, followed.result, run.url)
+      ? await answer({ host, cluster: plan.cluster, result: followed.result, temporalUrl: run.url })
       : detached(temporal, run, 130);
   } finally {
     await temporal.close();
@@ -119,15 +132,16 @@ function detached(temporal: Temporal, run: StartedRun, exitCode: number): Answer
   };
 }
 
-function reportAnswer(
-  host: Host,
-  cluster: string,
-  { key, repository: filedIn, report }: FiledReport,
-  temporalUrl: string | null,
-): Answer {
-  const repositoryName = filedIn ?? (host.config.clusters[cluster]?.repositories[0] as string);
-  const repository = host.config.repositories[repositoryName];
-  const reportFile = repository === undefined || key === null ? key : `${locationOf(repository)}/${key}`;
+/** Where a report lies, for people. */
+export function reportPlace(host: Host, cluster: string, { key, repository }: Pick<FiledReport, 'key' | 'repository'>) {
+  const name = repository ?? (host.config.clusters[cluster]?.repositories[0] as string);
+  const config = host.config.repositories[name];
+  return config === undefined || key === null ? key : `${locationOf(config)}/${key}`;
+}
+
+function reportAnswer({ host, cluster, result: filed, temporalUrl }: Done<FiledReport>): Answer {
+  const { key, report } = filed;
+  const reportFile = reportPlace(host, cluster, filed);
   const more: [string, string][] = key === null ? [['report', 'none: it would say what the last one said']] : [];
   const places: Places = { reportFile, temporalUrl, more };
   const { verdict } = report.result;

@@ -5,6 +5,7 @@ import { checkVerb } from './check.ts';
 import { copyVerb } from './copy.ts';
 import { demoVerb } from './demo/demo.ts';
 import { drillVerb } from './drill.ts';
+import { dumpVerb } from './dump.ts';
 import { eraVerb } from './era.ts';
 import { expireVerb } from './expire.ts';
 import { heartbeatVerb } from './heartbeat.ts';
@@ -41,6 +42,7 @@ export function createProgram(): Command {
     workerVerb,
     serviceVerb,
     backupVerb,
+    dumpVerb,
     copyVerb,
     expireVerb,
     listVerb,

@@ -1,6 +1,7 @@
 import type { DumpKind } from './dump.ts';
 import type { Facts } from './errors.ts';
 import { type DumpResult, dumpResult, type FiledReport } from './report.ts';
+import { shellQuoted } from './shell.ts';
 
 /*
  * A run makes a dump of each database and files a report of each. What the run itself answers is a row for each: a server may have
@@ -73,6 +74,3 @@ export function incompleteRun(
     hint: `Each left a report of its own; the other dumps are whole. Afterwards: pgproof dump ${cluster}${again.join('')}${more === '' ? '' : ' …'}`,
   };
 }
-
-const shellQuoted = (text: string): string =>
-  /^[\w.][\w.-]*$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;

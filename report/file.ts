@@ -50,15 +50,23 @@ export async function reported(
   work: (started: StartedReport) => Promise<Outcome>,
 ): Promise<FiledReport> {
   const started = startReport(order);
-  let outcome: Outcome;
+  const outcome = await reportedFailure(cluster, started, () => work(started));
+  return finishReport(cluster, started, outcome);
+}
+
+/** As `reported`, of work that leaves a report only when it fails. */
+export async function reportedFailure<Result>(
+  cluster: ProtectedCluster,
+  started: StartedReport,
+  work: () => Promise<Result>,
+): Promise<Result> {
   try {
-    outcome = await work(started);
+    return await work();
   } catch (error) {
     const known = asPgproofError(error);
     // Reports in another fleet's repository would pass for its own.
     throw known.code === 'owner-other' ? known : await withReport(cluster, started, known);
   }
-  return finishReport(cluster, started, outcome);
 }
 
 async function withReport(

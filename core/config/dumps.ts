@@ -30,4 +30,12 @@ export const dumps = z
       .optional()
       .describe('Every dump is written here, too, as ordinary files in the clear, once it is in the repository.'),
   })
+  .superRefine(({ export: written, format, perDatabase }, context) => {
+    if (written?.layout !== 'tiers') return;
+    const others = Object.entries(perDatabase).filter(([, options]) => (options.format ?? format) !== 'plain');
+    if (format === 'plain' && others.length === 0) return;
+    const where = format === 'plain' ? ` of database '${others[0]?.[0]}'` : '';
+    const message = `layout 'tiers' holds plain SQL: it needs format 'plain'${where}`;
+    context.addIssue({ code: 'custom', path: ['export', 'layout'], message });
+  })
   .describe('Logical dumps: which databases, and how.');
