@@ -81,3 +81,21 @@ test('the words of an alarm stay the same while the same thing is wrong, so that
   expect(wordsAt(0)).toHaveLength(2);
   expect(wordsAt(7777)).toEqual(wordsAt(0));
 });
+
+test('an old dump is an alarm of its database, and none of it is one, in each repository that is to have it', () => {
+  const limit = { seconds: 26 * hour, said: 'objectives.dump' };
+  const dumps = ['shop', 'stock'].map((database) => ({ database, limit, parts: [null], copies: {} }));
+  const seen = [
+    { ...near, dumps: [{ id: 'old', at: hoursAgo(27) }, null] },
+    { ...far, dumps: [null, null] },
+  ];
+  const alarms = brokenBy('shop', seen, { ...limits, dumps }, 300, now);
+  expect(alarms.map(({ message }) => message)).toEqual([
+    "the newest dump of database 'shop' in repository 'near' is of 2026-11-20T09:00:00.000Z: older than 26 h 0 min is an alarm (objectives.dump)",
+    "there is no dump of database 'stock' in repository 'near', and the era is there since 2026-10-10T20:00:00.000Z: older than 26 h 0 min is an alarm (objectives.dump)",
+  ]);
+  expect(alarms[0]).toMatchObject({
+    facts: { objective: 'dump', database: 'shop' },
+    hint: expect.stringContaining('pgproof dump shop'),
+  });
+});

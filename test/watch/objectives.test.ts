@@ -77,3 +77,53 @@ describe('the age that is an alarm', () => {
     expect(limits({ write: 'all', schedules: { daily, offsite: { run: 'copy', every: '30d' } } }).copies).toEqual({});
   });
 });
+
+describe('the age of dumps that is an alarm', () => {
+  const ages = (section: Record<string, unknown>) =>
+    limits(section).dumps.map(({ database, limit, parts }) => [database, limit.seconds / hour, limit.said, parts]);
+  const daily = { run: 'dump', every: '1d' };
+
+  test('is that of the newest of any where all are dumped, and of each that the configuration names', () => {
+    const objectives = { dump: '26h' };
+    expect(ages({ objectives })).toEqual([[null, 26, 'objectives.dump', [null]]]);
+    expect(ages({ objectives, dumps: { databases: ['shop', 'stock'] } })).toEqual([
+      ['shop', 26, 'objectives.dump', [null]],
+      ['stock', 26, 'objectives.dump', [null]],
+    ]);
+  });
+
+  test('is promised by the schedules that dump it with its data: of all, of it alone, or of the whole server', () => {
+    const schedules = {
+      daily,
+      hourly: { run: 'dump', every: '1h', with: { databases: ['shop'], tier: 'hourly' } },
+      schema: { run: 'dump', every: '5m', with: { content: 'schema' } },
+      globals: { run: 'dump', every: '5m', with: { kind: 'globals' } },
+    };
+    expect(ages({ schedules })).toEqual([
+      [null, 36, 'schedules.daily', [null]],
+      ['shop', 1.5, 'schedules.hourly', [null]],
+    ]);
+    const server = { run: 'dump', every: '12h', with: { kind: 'cluster' } };
+    expect(ages({ schedules: { server } })).toEqual([[null, 18, 'schedules.server', [null]]]);
+  });
+
+  test('counts dumps that hold what is configured, or more: one of a table that somebody took is none', () => {
+    const dumps = { databases: ['shop'], perDatabase: { shop: { excludeTables: ['audit.*'] } } };
+    const nightly = { run: 'dump', every: '1d', with: { excludeTableData: ['log'] } };
+    expect(ages({ dumps, schedules: { daily, nightly } })).toEqual([
+      ['shop', 36, 'schedules.daily', [null, 'without tables audit.*', 'without tables audit.*; without data of log']],
+    ]);
+  });
+
+  test('adds up for a copy; and drills of dumps are no proof of backups', () => {
+    const schedules = {
+      daily,
+      offsite: { run: 'copy', every: '30d' },
+      proof: { run: 'drill', every: '1d', with: { kind: 'dump' } },
+    };
+    expect(limits({ schedules })).toMatchObject({
+      proof: null,
+      dumps: [{ copies: { far: { seconds: 1.5 * day + 45 * day, said: 'schedules.daily and schedules.offsite' } } }],
+    });
+  });
+});

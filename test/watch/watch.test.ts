@@ -3,10 +3,11 @@ import { PgproofError } from '../../core/errors.ts';
 import type { DrillResult } from '../../core/report.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import { buildReport, startReport } from '../../report/report.ts';
-import { backupKey } from '../../repository/layout.ts';
+import { backupKey, dumpTombstoneKey } from '../../repository/layout.ts';
 import { putReport } from '../../repository/reports.ts';
 import { Alarms } from '../../wal/alarms.ts';
 import { brokenObjectives, runWatch } from '../../watch/watch.ts';
+import { dumpIdOf, putDump } from '../dumps/support.ts';
 import { bytesOf, era, idOf, putEra, recordOf } from '../repository/support.ts';
 import { tempDir } from '../support/temp.ts';
 import { openArchive, signal } from '../wal/support.ts';
@@ -15,7 +16,7 @@ const hours = 3600;
 const at = (time: string): Date => new Date(`2026-11-${time}Z`);
 
 /** A cluster whose server nobody can ask, with an era of 20 November, 10:00. */
-async function open(objectives: { backup?: number; proof?: number }): Promise<ProtectedCluster> {
+async function open(objectives: { backup?: number; dump?: number; proof?: number }): Promise<ProtectedCluster> {
   const { cluster } = await openArchive(tempDir(), { era: false });
   await putEra(cluster.repository);
   return { ...cluster, config: { ...cluster.config, objectives: { rpo: 300, ...objectives } } };
@@ -27,8 +28,13 @@ async function putBackup({ repository }: ProtectedCluster, number: number, stopp
   await repository.store.create(key, bytesOf(JSON.stringify({ ...record, signature: null })));
 }
 
-async function putDrill(cluster: ProtectedCluster, finishedAt: Date, verdict: DrillResult['verdict']): Promise<void> {
-  const drill = { verdict, kind: 'probe', backupId: idOf(1), target: null, reached: null, phases: [], checks: [] };
+async function putDrill(
+  cluster: ProtectedCluster,
+  finishedAt: Date,
+  verdict: DrillResult['verdict'],
+  kind: DrillResult['kind'] = 'probe',
+): Promise<void> {
+  const drill = { verdict, kind, backupId: idOf(1), target: null, reached: null, phases: [], checks: [] };
   const numbers = { rtoSeconds: 1, rpoSeconds: 1, rpoReason: null, targetErrorSeconds: null };
   const order = { operation: 'drill', workflow: null, requestedBy: null, reason: null } as const;
   const report = buildReport(cluster, startReport(order), { status: 'SUCCESS', result: { ...drill, ...numbers } });
@@ -60,6 +66,26 @@ test('the newest drill that passed counts, wherever months have gone by; one of 
   const [[, , newest] = []] = await broken(cluster, at('29T11:00:00'));
   expect(newest).toMatch(/^20261121T103000Z-drill-/);
 });
+
+test('the newest dump that holds enough counts, by when it was taken; a drill of a dump proves no backup', async () => {
+  const cluster = await open({ dump: 24 * hours, proof: 240 * hours });
+  const { repository, keys } = cluster;
+  await putDump(repository, keys, dumpIdOf(0), Buffer.from('x')); // 20 November, 02:00
+  await putDump(repository, keys, dumpIdOf(1), Buffer.from('x'), { content: 'schema' });
+  await putDump(repository, keys, dumpIdOf(2), Buffer.from('x'), {
+    importedFrom: '/old/shop.dump',
+    startedAt: '2026-01-01T00:00:00.000Z',
+  });
+  await putDrill(cluster, at('20T12:00:00'), 'passed', 'dump');
+  expect(await broken(cluster, at('21T01:59:00'))).toEqual([]);
+  expect(await broken(cluster, at('21T02:01:00'))).toEqual([['objective-broken', 'dump', dumpIdOf(0)]]);
+  expect((await broken(cluster, at('30T11:00:00'))).map(([, objective]) => objective)).toEqual(['dump', 'proof']);
+  await repository.store.create(dumpTombstoneKey('shop', dumpIdOf(0), 'aaaaaaaa'), bytesOf(tombstone(dumpIdOf(0))));
+  expect(await broken(cluster, at('20T12:00:00'))).toEqual([['objective-broken', 'dump', dumpIdOf(2)]]);
+});
+
+const tombstone = (id: string): string =>
+  JSON.stringify({ formatVersion: 1, id, deletedAt: '2026-11-21T00:00:00.000Z', reason: 'expired' });
 
 test('a repository that cannot be asked is said, by its name', async () => {
   const cluster = await open({});
