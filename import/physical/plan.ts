@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { PgproofError } from '../../core/errors.ts';
 import { runId } from '../../core/ids.ts';
 import { compareLsn, type Lsn } from '../../core/lsn.ts';
+import { microsOf } from '../../core/micros.ts';
 import type { Run } from '../../core/run.ts';
 import { formatTarget, type RecoveryTarget } from '../../core/target.ts';
 import { coverageFrom } from '../../restore/archive.ts';
@@ -12,6 +13,7 @@ import { stopRule, surveyWal } from '../../restore/survey.ts';
 import { refuseOutside } from '../../restore/tablespaces.ts';
 import { unreachable } from '../../restore/unreachable.ts';
 import { refuseLongSocket, workFolder } from '../../restore/work.ts';
+import type { Coverage } from '../../wal/inventory.ts';
 import type { OpenedBase } from './opened.ts';
 
 /**
@@ -39,14 +41,32 @@ export async function planOld(
   return plan;
 }
 
-/** PostgreSQL does not stop before the base backup's own end, which is known in WAL, and not always in time. */
-async function refuseWithin({ archive, record }: OpenedBase, target: RecoveryTarget, run: Run): Promise<void> {
+/**
+ * PostgreSQL does not stop before the base backup's own end; and it would take a time before the backup for one right behind it, because
+ * what was committed in between is not in its WAL.
+ */
+async function refuseWithin(opened: OpenedBase, target: RecoveryTarget, run: Run): Promise<void> {
+  const { archive, record } = opened;
   const stopLsn = record.stopLsn as Lsn;
   const coverage = coverageFrom(archive, record.startLsn as Lsn);
-  const isEarlier = target.type === 'lsn' && compareLsn(target.value as Lsn, stopLsn) < 0;
   const survey = await surveyWal(archive, record, coverage, stopRule(target), stopLsn, run);
-  if (!isEarlier && survey.stop === null) return;
-  throw unreachable(target, `it is before the end of ${record.id}, which is at ${stopLsn}`, { after: 'immediate' });
+  if (survey.stop !== null || (await isBefore(opened, coverage, target, run)))
+    throw unreachable(target, `it is before the end of ${record.id}, which is at ${stopLsn}`, { after: 'immediate' });
+}
+
+async function isBefore(
+  { archive, record }: OpenedBase,
+  coverage: Coverage,
+  target: RecoveryTarget,
+  run: Run,
+): Promise<boolean> {
+  if (target.type === 'lsn') return compareLsn(target.value as Lsn, record.stopLsn as Lsn) < 0;
+  if (target.type !== 'time') return false;
+  const at = microsOf(target.value as string);
+  if (Date.parse(record.stoppedAt) > 0) return at < microsOf(record.stoppedAt);
+  // Where its label does not tell the time for sure, a commit that is in the WAL from its start on must not be later.
+  const first = await surveyWal(archive, record, coverage, ({ kind }) => kind === 'end', null, run);
+  return (first.stop?.at ?? null) === null || (first.stop?.at as bigint) > at;
 }
 
 /** What a person should know before it starts. */

@@ -14,6 +14,7 @@ import type { BackupRecord } from '../../repository/record.ts';
 import { gatherKnown } from '../../wal/known.ts';
 import type { Opening } from '../peel.ts';
 import { type Begin, readBegin } from './begin.ts';
+import { convert } from './convert.ts';
 import { findBase, findBases, findWal, type OldBase, type OldWal } from './layout.ts';
 import { type Place, rangeIn } from './opened.ts';
 import { readPlain } from './segments.ts';
