@@ -1,89 +1,83 @@
-import { LineCutter, namePattern, readName, SqlReader } from '../../core/sql-text.ts';
+import { randomBytes } from 'node:crypto';
+import type { ConnectionConfig } from '../../core/config.ts';
+import { PgproofError } from '../../core/errors.ts';
+import type { Run } from '../../core/run.ts';
+import { databaseArg } from '../../core/sql-text.ts';
+import { connectionArgs } from '../../postgres/client.ts';
+import type { Clients } from '../../postgres/clients.ts';
+import { loginEnv } from '../../postgres/docker.ts';
+import { runTool } from '../../postgres/run.ts';
+import { scriptArgs } from './argv.ts';
+import { type GlobalsPlan, planGlobals, statementsOf } from './globals-plan.ts';
+import { knowsRestrict } from './programs.ts';
+import { runRestorer } from './run-tools.ts';
+import type { TargetServer } from './server.ts';
+import type { DumpSource } from './source.ts';
 
-/** What of a dump's globals is run, and what is left alone. */
-export type GlobalsPlan = {
-  /** Statements, in their order; may hold hashes of passwords. */
-  run: string[];
-  /** Roles that come to be. */
-  makes: string[];
-  /** What exists otherwise and is left alone, and what nobody can restore; sentences without secrets. */
-  conflicts: string[];
-};
+export type { GlobalsPlan } from './globals-plan.ts';
 
-const makesRole = new RegExp(`^CREATE ROLE ${namePattern}$`);
-const ofRole = new RegExp(`^(?:ALTER ROLE|COMMENT ON ROLE|SECURITY LABEL [\\s\\S]*ON ROLE) ${namePattern}`);
-const membership = new RegExp(`^GRANT ${namePattern} TO ${namePattern}(?: |$)`);
-const inDatabase = new RegExp(`^ALTER ROLE ${namePattern} IN DATABASE ${namePattern}`);
-const tablespace = new RegExp(`^(?:CREATE|ALTER) TABLESPACE ${namePattern}`);
-
-/** The statements of pg_dumpall --globals-only. Commands of psql in it are left out: \connect, \restrict. */
-export function statementsOf(sql: Buffer): string[] {
-  const cutter = new LineCutter();
-  const reader = new SqlReader();
-  const lines = [...cutter.lines(sql), ...cutter.end()];
-  return lines.flatMap((line) => reader.line(line).flatMap(({ kind, text }) => (kind === 'statement' ? [text] : [])));
-}
+/** Some kilobytes a hundred roles. */
+const mostBytes = 64 * 1024 * 1024;
 
 /**
- * Compares the globals of a dump with those of a server.
- * @param mode `missing`: only what the server lacks; `replace`: also roles that differ.
- * @param self the role that restores: nothing changes the ground it stands on.
+ * What of the dump's globals this server lacks.
+ * @throws {PgproofError} `rights-missing` unless by a superuser; `tool-failed`, what `source.read` throws.
  */
-export function planGlobals(
-  dump: readonly string[],
-  server: readonly string[],
+export async function readGlobals(
+  source: DumpSource,
+  tools: Clients,
+  connection: ConnectionConfig,
+  server: TargetServer,
   mode: 'missing' | 'replace',
-  self: string,
-): GlobalsPlan {
-  const there = new Set(server.map(comparable));
-  const roles = new Set(server.flatMap((text) => nameIn(makesRole, text)));
-  const differ = new Set<string>();
-  const plan: GlobalsPlan = { run: [], makes: [], conflicts: [] };
-  for (const text of dump) {
-    if (there.has(comparable(text))) continue;
-    if (/^SET /.test(text)) {
-      plan.run.push(text);
-      continue;
-    }
-    const [made] = nameIn(makesRole, text);
-    if (made !== undefined) {
-      if (roles.has(made)) continue;
-      plan.makes.push(made);
-      plan.run.push(text);
-      continue;
-    }
-    const left = leftAlone(text);
-    if (left !== null) {
-      plan.conflicts.push(left);
-      continue;
-    }
-    const about = nameIn(ofRole, text)[0] ?? nameIn(membership, text, 2)[0];
-    const isOther = about !== undefined && roles.has(about);
-    if (isOther && (mode === 'missing' || about === self)) differ.add(about);
-    else plan.run.push(text);
+  run: Run,
+): Promise<GlobalsPlan> {
+  if (!server.superuser) {
+    throw new PgproofError(
+      'rights-missing',
+      `role '${server.user}' is no superuser: it cannot compare and make roles`,
+      {
+        facts: { user: server.user },
+        hint: 'Connect as a superuser with --user, or leave --globals away and make the roles by hand.',
+      },
+    );
   }
-  const differing = [...differ].map((role) => `Role '${role}' exists otherwise than in the dump, and was left alone.`);
-  return { ...plan, run: plan.run.map(withoutGrantor), conflicts: [...differing, ...new Set(plan.conflicts)] };
+  const args = ['--globals-only', ...connectionArgs(connection), `--database=${databaseArg(connection.database)}`];
+  const { stdout } = await runTool(tools, 'pg_dumpall', args, {
+    signal: run.signal,
+    timeoutSeconds: 600,
+    env: await loginEnv(tools, connection),
+    maxOutputBytes: mostBytes,
+  });
+  const own = statementsOf(Buffer.from(stdout));
+  return planGlobals(statementsOf(await whole(source, run)), own, mode, server.user);
 }
 
-/** What belongs to the machine, or to another database, is never restored. */
-function leftAlone(text: string): string | null {
-  const [space] = nameIn(tablespace, text);
-  if (space !== undefined) return `Tablespace '${space}' is not made: its folder is of the dump's machine.`;
-  if (/ ON TABLESPACE /.test(text)) return 'Grants on tablespaces are left out.';
-  const [role] = nameIn(inDatabase, text);
-  if (role !== undefined) return `Settings of role '${role}' in single databases are left out.`;
-  return null;
+async function whole(source: DumpSource, run: Run): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  const take = async (chunk: Buffer): Promise<void> => {
+    bytes += chunk.length;
+    if (bytes > mostBytes)
+      throw new PgproofError('tool-output', `the globals of ${source.what} are larger than ${mostBytes} bytes`);
+    chunks.push(chunk);
+  };
+  const again = async (): Promise<void> => {
+    chunks.length = 0;
+    bytes = 0;
+  };
+  await source.read('globals', take, run, again);
+  return Buffer.concat(chunks);
 }
 
-const nameIn = (pattern: RegExp, text: string, group = 1): string[] => {
-  const found = pattern.exec(text)?.[group];
-  return found === undefined ? [] : [readName(found)];
-};
-
-/** The grantor may not exist here; who restores grants. */
-const withoutGrantor = (text: string): string =>
-  membership.test(text) ? text.replace(new RegExp(` GRANTED BY ${namePattern}$`), '') : text;
-
-/** Majors differ in what they say of a membership behind its two roles. */
-const comparable = (text: string): string => membership.exec(text)?.[0].trim() ?? text;
+/** By psql, before the data: owners must be there. */
+export async function applyGlobals(
+  { run: statements }: GlobalsPlan,
+  tools: Clients,
+  connection: ConnectionConfig,
+  run: Run,
+): Promise<void> {
+  const restricted = knowsRestrict(tools) ? [`\\restrict ${randomBytes(32).toString('hex')}\n`] : [];
+  const sql = Buffer.from([...restricted, ...statements.map((text) => `${text};\n`)].join(''), 'latin1');
+  const args = scriptArgs(connection, connection.database, false);
+  await runRestorer(tools, 'psql', args, connection, (take) => take(sql), run);
+}

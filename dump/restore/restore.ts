@@ -1,10 +1,26 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { ConnectionConfig, DrillCheckConfig } from '../../core/config.ts';
 import { PgproofError } from '../../core/errors.ts';
+import type { Phase } from '../../core/report.ts';
 import type { Run } from '../../core/run.ts';
 import type { Clients } from '../../postgres/clients.ts';
-import type { DumpRestoreMode, DumpRestoreOptions } from './options.ts';
+import { archiveArgs, scriptArgs } from './argv.ts';
+import { askChecks } from './checks.ts';
+import { countRestored } from './count.ts';
+import { createDatabase } from './database.ts';
+import { judgeFit, refuseUnfit } from './fit.ts';
+import { applyGlobals, type GlobalsPlan, readGlobals } from './globals.ts';
+import type { DumpNeeds } from './needs.ts';
+import { type DecidedRestore, type DumpRestoreMode, type DumpRestoreOptions, dumpRestoreOptions } from './options.ts';
+import { knowsRestrict } from './programs.ts';
 import type { DumpRestoreResult } from './result.ts';
+import { runRestorer } from './run-tools.ts';
+import { ScriptFilter } from './script.ts';
+import { lookAtServer, refusedLocale, type TargetServer } from './server.ts';
 import type { DumpSource } from './source.ts';
+import { stageDump } from './stage.ts';
+import { surveyDump } from './survey.ts';
 
 export type RestoreInto = {
   /** Of the server; its `database` is the one to be connected to while the other is made. */
@@ -18,7 +34,7 @@ export type RestoreInto = {
   staging: string;
   /** Asked in the restored database. */
   checks?: readonly DrillCheckConfig[];
-  /** Comment of a database that was made, so that who made it is known; the caller takes it away. */
+  /** Comment of a database that is made, so that who made it is known; the caller takes it away. */
   marker?: string;
 };
 
@@ -26,14 +42,176 @@ export type RestoreInto = {
  * Restores a dump into one database: fetched and checked, the database made (template0, with the encoding and the locale of the
  * dump's), globals on wish, pg_restore or psql, counts and assertions. A database that it made stays when it fails.
  * @throws {PgproofError} `dump-restore-failed` with the first errors; `database-exists`, `database-not-empty`, `database-missing`;
- * `dump-unfit`: the server lacks what the dump needs; `object-damaged`, `no-space`, …
+ * `dump-unfit`: the server lacks what the dump needs; `restore-unverified`, `object-damaged`, `no-space`, …
  */
 export async function restoreDump(
   source: DumpSource,
   into: RestoreInto,
-  options: DumpRestoreOptions,
+  asked: DumpRestoreOptions,
   run: Run,
 ): Promise<DumpRestoreResult> {
-  void [into, options, run];
-  throw new PgproofError('internal', `${source.what} cannot be restored yet`);
+  const options = dumpRestoreOptions.parse(asked);
+  const { connection, database, tools, mode } = into;
+  const phases: Phase[] = [];
+  const timed = timer(phases, run);
+  const way = wayOf(source, options, mode, tools);
+  const listFile = options.select === null ? null : join(into.staging, 'select.list');
+  try {
+    if (listFile !== null) await writeFile(listFile, options.select as string, { mode: 0o600, flag: 'wx' });
+    const path = way.staged ? await timed('fetch', () => stageDump(source, into.staging, run)) : null;
+    const fit = await timed('prepare', () => prepare(source, into, options, path, listFile, run));
+    if (mode === 'new')
+      await timed('create', () => createDatabase(connection, database, source.server, into.marker ?? null, run));
+    const { globals } = fit;
+    if (globals !== null) await timed('globals', () => applyGlobals(globals, tools, connection, run));
+    await timed('restore', () => load(source, into, options, { ...way, ...fit, path, listFile }, run));
+    const made = options.content === 'data' ? null : fit.needs.tables;
+    const counted = await timed('count', () => countRestored(connection, database, made, run.signal));
+    const checks = await timed('checks', () => askChecks(connection, database, into.checks ?? [], run.signal));
+    return {
+      dump: source.what,
+      format: source.format,
+      sourceDatabase: source.database,
+      sourceVersion: source.server?.version ?? null,
+      database,
+      serverVersion: fit.server.versionText,
+      tool: `${source.format === 'plain' ? 'psql' : 'pg_restore'} ${tools.version}`,
+      jobs: way.jobs,
+      plainBytes: source.plainBytes ?? 0,
+      phases,
+      ...counted,
+      checks,
+      conflicts: globals?.conflicts ?? [],
+      notes: [...source.notes, ...fit.notes, ...way.notes],
+    };
+  } finally {
+    await rm(join(into.staging, 'dump'), { recursive: true, force: true });
+    if (listFile !== null) await rm(listFile, { force: true });
+  }
+}
+
+export type Way = {
+  jobs: number;
+  /** The dump lies in the staging folder, whole and checked, before anything is changed. */
+  staged: boolean;
+  notes: string[];
+};
+
+/**
+ * How it gets to pg_restore: several jobs, another order, and a folder need a copy; and so does what drops something, because
+ * a stream is proven at its end only.
+ */
+export function wayOf(
+  { format }: Pick<DumpSource, 'format'>,
+  options: Pick<DecidedRestore, 'jobs' | 'select' | 'singleTransaction'>,
+  mode: DumpRestoreMode,
+  { container }: Pick<Clients, 'container'>,
+): Way {
+  const inContainer = container !== undefined;
+  if (inContainer && (format === 'directory' || options.select !== null || mode === 'clean')) {
+    throw new PgproofError(
+      'dump-unfit',
+      `pg_restore runs in the container '${container}', which sees no file of this host: a directory dump, --select and --clean need one`,
+      { facts: { container, format }, hint: 'Let tools.bin find the programs on this host: take tools.docker out.' },
+    );
+  }
+  const isParallel = (format === 'custom' || format === 'directory') && !options.singleTransaction && !inContainer;
+  const jobs = isParallel ? options.jobs : 1;
+  const staged =
+    format !== 'plain' && (format === 'directory' || jobs > 1 || mode === 'clean' || options.select !== null);
+  const notes =
+    options.jobs > 1 && options.singleTransaction ? ['One job only: a single transaction has one session.'] : [];
+  return { jobs, staged, notes };
+}
+
+export type Prepared = {
+  server: TargetServer;
+  needs: DumpNeeds;
+  globals: GlobalsPlan | null;
+  notes: string[];
+  noTablespaces: boolean;
+};
+
+/** Looks at the server and the dump, and refuses what cannot go well; changes nothing. */
+async function prepare(
+  source: DumpSource,
+  { connection, database, tools, mode }: RestoreInto,
+  options: DecidedRestore,
+  path: string | null,
+  listFile: string | null,
+  run: Run,
+): Promise<Prepared> {
+  const server = await lookAtServer(connection, database, run);
+  const needs = await surveyDump(source, tools, options, path, listFile, run);
+  const globals =
+    options.globals === 'none' ? null : await readGlobals(source, tools, connection, server, options.globals, run);
+  const fit = judgeFit({
+    source,
+    server,
+    database,
+    mode,
+    options,
+    needs,
+    madeRoles: globals?.makes ?? [],
+    refusedLocale: await localeOf(source, connection, mode, run),
+    knowsRestrict: knowsRestrict(tools),
+  });
+  refuseUnfit(fit);
+  return { server, needs, globals, notes: fit.notes, noTablespaces: fit.noTablespaces };
+}
+
+export async function localeOf(
+  { server }: Pick<DumpSource, 'server'>,
+  connection: ConnectionConfig,
+  mode: DumpRestoreMode,
+  { signal }: Pick<Run, 'signal'>,
+): Promise<string | null> {
+  if (mode !== 'new' || server === null || (server.provider ?? 'libc') !== 'libc') return null;
+  return refusedLocale(connection, server, { signal });
+}
+
+type Loading = Way & Prepared & { path: string | null; listFile: string | null };
+
+async function load(
+  source: DumpSource,
+  { connection, database, tools, mode }: RestoreInto,
+  options: DecidedRestore,
+  { path, listFile, jobs, noTablespaces, server }: Loading,
+  run: Run,
+): Promise<void> {
+  if (source.format !== 'plain') {
+    const args = { options, clean: mode === 'clean', noTablespaces, jobs, listFile };
+    const read = path === null ? readOf(source) : null;
+    await runRestorer(tools, 'pg_restore', archiveArgs(connection, database, args, path), connection, read, run);
+    return;
+  }
+  const filter = new ScriptFilter({ restrict: knowsRestrict(tools), withoutTransactionTimeout: server.major < 17 });
+  await runRestorer(
+    tools,
+    'psql',
+    scriptArgs(connection, database, options.singleTransaction),
+    connection,
+    async (take, watched) => {
+      await source.read('dump', (chunk) => take(filter.take(chunk)), watched);
+      await take(filter.end());
+    },
+    run,
+  );
+}
+
+const readOf =
+  (source: DumpSource) =>
+  (take: (chunk: Buffer) => Promise<void>, run: Run): Promise<void> =>
+    source.read('dump', take, run);
+
+function timer(phases: Phase[], run: Run): <T>(name: string, work: () => Promise<T>) => Promise<T> {
+  return async (name, work) => {
+    run.progress({ phase: name });
+    const began = performance.now();
+    try {
+      return await work();
+    } finally {
+      phases.push({ name, seconds: Math.round(performance.now() - began) / 1000 });
+    }
+  };
 }

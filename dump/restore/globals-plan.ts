@@ -1,0 +1,89 @@
+import { LineCutter, namePattern, readName, SqlReader } from '../../core/sql-text.ts';
+
+/** What of a dump's globals is run, and what is left alone. */
+export type GlobalsPlan = {
+  /** Statements, in their order; may hold hashes of passwords. */
+  run: string[];
+  /** Roles that come to be. */
+  makes: string[];
+  /** What exists otherwise and is left alone, and what nobody can restore; sentences without secrets. */
+  conflicts: string[];
+};
+
+const makesRole = new RegExp(`^CREATE ROLE ${namePattern}$`);
+const ofRole = new RegExp(`^(?:ALTER ROLE|COMMENT ON ROLE|SECURITY LABEL [\\s\\S]*ON ROLE) ${namePattern}`);
+const membership = new RegExp(`^GRANT ${namePattern} TO ${namePattern}(?: |$)`);
+const inDatabase = new RegExp(`^ALTER ROLE ${namePattern} IN DATABASE ${namePattern}`);
+const tablespace = new RegExp(`^(?:CREATE|ALTER) TABLESPACE ${namePattern}`);
+
+/** The statements of pg_dumpall --globals-only. Commands of psql in it are left out: \connect, \restrict. */
+export function statementsOf(sql: Buffer): string[] {
+  const cutter = new LineCutter();
+  const reader = new SqlReader();
+  const lines = [...cutter.lines(sql), ...cutter.end()];
+  return lines.flatMap((line) => reader.line(line).flatMap(({ kind, text }) => (kind === 'statement' ? [text] : [])));
+}
+
+/**
+ * Compares the globals of a dump with those of a server.
+ * @param mode `missing`: only what the server lacks; `replace`: also roles that differ.
+ * @param self the role that restores: nothing changes the ground it stands on.
+ */
+export function planGlobals(
+  dump: readonly string[],
+  server: readonly string[],
+  mode: 'missing' | 'replace',
+  self: string,
+): GlobalsPlan {
+  const there = new Set(server.map(comparable));
+  const roles = new Set(server.flatMap((text) => nameIn(makesRole, text)));
+  const differ = new Set<string>();
+  const plan: GlobalsPlan = { run: [], makes: [], conflicts: [] };
+  for (const text of dump) {
+    if (there.has(comparable(text))) continue;
+    if (/^SET /.test(text)) {
+      plan.run.push(text);
+      continue;
+    }
+    const [made] = nameIn(makesRole, text);
+    if (made !== undefined) {
+      if (roles.has(made)) continue;
+      plan.makes.push(made);
+      plan.run.push(text);
+      continue;
+    }
+    const left = leftAlone(text);
+    if (left !== null) {
+      plan.conflicts.push(left);
+      continue;
+    }
+    const about = nameIn(ofRole, text)[0] ?? nameIn(membership, text, 2)[0];
+    const isOther = about !== undefined && roles.has(about);
+    if (isOther && (mode === 'missing' || about === self)) differ.add(about);
+    else plan.run.push(text);
+  }
+  const differing = [...differ].map((role) => `Role '${role}' exists otherwise than in the dump, and was left alone.`);
+  return { ...plan, run: plan.run.map(withoutGrantor), conflicts: [...differing, ...new Set(plan.conflicts)] };
+}
+
+/** What belongs to the machine, or to another database, is never restored. */
+function leftAlone(text: string): string | null {
+  const [space] = nameIn(tablespace, text);
+  if (space !== undefined) return `Tablespace '${space}' is not made: its folder is of the dump's machine.`;
+  if (/ ON TABLESPACE /.test(text)) return 'Grants on tablespaces are left out.';
+  const [role] = nameIn(inDatabase, text);
+  if (role !== undefined) return `Settings of role '${role}' in single databases are left out.`;
+  return null;
+}
+
+const nameIn = (pattern: RegExp, text: string, group = 1): string[] => {
+  const found = pattern.exec(text)?.[group];
+  return found === undefined ? [] : [readName(found)];
+};
+
+/** The grantor may not exist here; who restores grants. */
+const withoutGrantor = (text: string): string =>
+  membership.test(text) ? text.replace(new RegExp(` GRANTED BY ${namePattern}$`), '') : text;
+
+/** Majors differ in what they say of a membership behind its two roles. */
+const comparable = (text: string): string => membership.exec(text)?.[0].trim() ?? text;
