@@ -142,7 +142,7 @@ function toolError(
 }
 
 function lastWords(lines: readonly string[]): string {
-  const spoken = lines.filter((line) => line.trim() !== '');
+  const spoken = lines.filter((line) => line.trim() !== '' && !/: hint: /.test(line));
   return spoken.findLast((line) => /error|fatal/i.test(line)) ?? spoken.at(-1) ?? 'it said nothing';
 }
 
