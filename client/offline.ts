@@ -27,7 +27,7 @@ export async function doOffline<Result>(
 
 /** Where no worker does it, nobody else would; the next one goes on with what is left. */
 async function sendWaiting({ signal, say }: Session, { sink }: ProtectedCluster): Promise<void> {
-  if (sink === null || signal.aborted) return;
+  if (!sink || signal.aborted) return;
   const soon = AbortSignal.any([signal, AbortSignal.timeout(sinkPatienceMs)]);
   try {
     const { refused } = await drainOutbox(sink, { signal: soon });

@@ -14,6 +14,7 @@ import { initVerb } from './init/init.ts';
 import { keyVerb } from './key.ts';
 import { listVerb } from './list.ts';
 import { ownerVerb } from './owner.ts';
+import { reportsVerb } from './reports.ts';
 import { restoreVerb } from './restore.ts';
 import { schedulesVerb } from './schedules.ts';
 import { serviceVerb } from './service.ts';
@@ -47,6 +48,7 @@ export function createProgram(): Command {
     expireVerb,
     listVerb,
     showVerb,
+    reportsVerb,
     drillVerb,
     verifyVerb,
     restoreVerb,

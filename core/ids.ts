@@ -16,3 +16,10 @@ export function isRunId(text: string): text is RunId {
 export function compactTime(at: Date): string {
   return `${at.toISOString().slice(0, 19).replace(/[-:]/g, '')}Z`;
 }
+
+/** What the id of a report calls an operation: `wal-sync` of walSync. */
+export const kindOfOperation = (operation: string): string =>
+  operation.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/** What an id says it is: `full` of `20261120T140501Z-full-3fa94c1e`. */
+export const kindOfId = (id: string): string => id.slice('20261120T140501Z-'.length, -'-3fa94c1e'.length);

@@ -59,7 +59,8 @@ export async function openRepositories(
 
 const isUnavailable = (one: Repository | UnavailableRepository): one is UnavailableRepository => 'error' in one;
 
-async function openInTime(
+/** @throws {PgproofError} `store-unreachable` when it takes longer than that. */
+export async function openInTime(
   name: string,
   open: (name: string, options: Options) => Promise<Repository>,
   { signal }: Options,

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { v5 } from 'uuid';
 import { asPgproofError, type PgproofError } from '../core/errors.ts';
-import { type RunId, runId } from '../core/ids.ts';
+import { kindOfOperation, type RunId, runId } from '../core/ids.ts';
 import { type Report, report as reportSchema } from '../core/report.ts';
 import type { Operation } from '../core/request.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
@@ -67,8 +67,7 @@ const tools = {
 /** Draws the attempt's id; nothing is written yet. */
 export function startReport(order: ReportOrder): StartedReport {
   const now = new Date();
-  const kind = order.operation.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`); // walSync: wal-sync
-  const id = runId(now, kind, randomBytes(4).toString('hex'));
+  const id = runId(now, kindOfOperation(order.operation), randomBytes(4).toString('hex'));
   return { ...order, id, startedAt: order.startedAt ?? now.toISOString() };
 }
 
