@@ -1,4 +1,4 @@
-import type { DumpKind } from '../core/dump.ts';
+import { type DumpKind, databaseName } from '../core/dump.ts';
 import { instantsAt, offsetMinutes } from '../core/zone.ts';
 import type { OldDump } from './inventory.ts';
 
@@ -53,7 +53,8 @@ export function factsOf(dump: OldDump, zone: string | null): OldFacts {
 }
 
 function databaseOf({ report, named, source }: OldDump): string | null {
-  return source?.head.database ?? report?.database ?? named.database;
+  const told = source?.head.database ?? report?.database ?? named.database;
+  return databaseName.safeParse(told).success ? told : null;
 }
 
 type Time = { at: number; from: OldFacts['timeFrom']; isAssumed: boolean };

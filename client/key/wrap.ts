@@ -5,6 +5,7 @@ import { keyFileText, openKeyFile } from '../../repository/key-file.ts';
 import { readPrivateFile } from '../../repository/private-file.ts';
 import { createPrivateFile } from '../../repository/private-file-write.ts';
 import { unwrapKeySets, wrapKeySets } from '../../repository/wrappers.ts';
+import { readPassphrase } from '../passphrase.ts';
 import type { Answer, Session } from '../session.ts';
 import { keyFilePath, namedRepository } from './file.ts';
 
@@ -46,7 +47,7 @@ async function readWrapFor(session: Session): Promise<WrapFor> {
   const recipient = session.options.recipient as string | undefined;
   onlyOne(session, ['recipient', 'passphraseFile', 'passphraseEnv']);
   if (recipient !== undefined) return { kind: 'recipient', recipient };
-  const passphrase = await readPassphrase(session);
+  const passphrase = (await readPassphrase(session)) as string;
   if (passphrase.length >= shortestPassphrase) return { kind: 'passphrase', passphrase };
   throw new PgproofError('usage', `a passphrase has at least ${shortestPassphrase} characters`, {
     hint: 'Whoever can read the repository can guess at leisure. Five random words, or: openssl rand -base64 18',
@@ -56,7 +57,7 @@ async function readWrapFor(session: Session): Promise<WrapFor> {
 async function readOpener(session: Session): Promise<Opener> {
   onlyOne(session, ['identityFile', 'passphraseFile', 'passphraseEnv']);
   const file = session.options.identityFile as string | undefined;
-  if (file === undefined) return { kind: 'passphrase', passphrase: await readPassphrase(session) };
+  if (file === undefined) return { kind: 'passphrase', passphrase: (await readPassphrase(session)) as string };
   const { text } = await readPrivateFile(resolve(file), 'identity file');
   const lines = text.split('\n').map((line) => line.trim());
   return { kind: 'recipient', identities: lines.filter((line) => line !== '' && !line.startsWith('#')) };
@@ -66,18 +67,4 @@ function onlyOne({ options }: Session, names: readonly string[]): void {
   if (names.filter((name) => options[name] !== undefined).length === 1) return;
   const flags = names.map((name) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`);
   throw new PgproofError('usage', `give exactly one of ${flags.join(', ')}`);
-}
-
-/** From a file or the environment: an argument could be read by every user of the machine, and stays in the shell's history. */
-async function readPassphrase({ options }: Session): Promise<string> {
-  const file = options.passphraseFile as string | undefined;
-  const variable = options.passphraseEnv as string | undefined;
-  const text =
-    file === undefined
-      ? process.env[variable as string]
-      : (await readPrivateFile(resolve(file), 'passphrase file')).text;
-  const passphrase = text?.replace(/\r?\n$/, '') ?? '';
-  if (passphrase !== '') return passphrase;
-  const where = file === undefined ? `the environment variable ${variable}` : `'${file}'`;
-  throw new PgproofError('usage', `there is no passphrase in ${where}`);
 }

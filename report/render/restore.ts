@@ -16,7 +16,7 @@ const shown = z.object({
   notes: z.array(z.string()),
 });
 
-export function renderRestore({ result }: Report): string {
+export function renderRestore({ result }: Pick<Report, 'result'>): string {
   const parsed = shown.safeParse(result);
   if (!parsed.success) return '';
   const { planId, backupId, target, reached, dataDir, phases, notes, startCommand, openingStatement } = parsed.data;

@@ -1,0 +1,159 @@
+import { asPgproofError, PgproofError } from '../core/errors.ts';
+import { parseName } from '../core/names.ts';
+import type { Run } from '../core/run.ts';
+import { isRequired } from '../core/written.ts';
+import { copiesToBe } from '../parts/copies.ts';
+import type { ProtectedCluster } from '../postgres/cluster.ts';
+import { dumpOutcome } from '../report/dump.ts';
+import { reported } from '../report/file.ts';
+import { listDumps } from '../repository/dumps.ts';
+import { assertOwner } from '../repository/owner.ts';
+import type { DumpRecord } from '../repository/record.ts';
+import type { Repository } from '../repository/repository.ts';
+import { factsOf, type OldFacts } from './facts.ts';
+import { inspect } from './inspect.ts';
+import type { OldDump } from './inventory.ts';
+import type { SourceOptions } from './source.ts';
+import { storeDump } from './store.ts';
+import { isOfTheFile } from './verify.ts';
+
+export type TakeDumpsOrder = {
+  opening: SourceOptions;
+  /** Of the scripts' clocks; null: UTC. */
+  zone: string | null;
+  /** Of all of them; null: as their layout says, otherwise `imported`, which has no rules and so never expires by itself. */
+  tier: string | null;
+  /** Of those that do not say which one they are of. */
+  database: string | null;
+  requestedBy: string | null;
+  reason: string | null;
+};
+
+/** What became of one: in the repository now, there already, or refused. */
+export type Taken = {
+  place: string;
+  outcome: 'taken' | 'there' | 'refused';
+  /** Of the dump in the repository. */
+  id: string | null;
+  facts: OldFacts;
+  tier: string;
+  error: PgproofError | null;
+};
+
+/** A dump and what it will be called in the repository. */
+export type ToTake = { dump: OldDump; facts: OldFacts; tier: string; database: string | null };
+
+/**
+ * Decides what each dump will be in the repository; nothing is read to its end.
+ * @throws {PgproofError} `usage` where something has to be said by a person, before anything is written.
+ */
+export function planTake(dumps: readonly OldDump[], order: TakeDumpsOrder): ToTake[] {
+  if (order.tier !== null) parseName('tier', order.tier);
+  const planned = dumps.map((dump) => {
+    const facts = factsOf(dump, order.zone);
+    const isOfDatabase = facts.kind === null || facts.kind === 'database';
+    const database = isOfDatabase ? (facts.database ?? order.database) : null;
+    return { dump, facts, tier: order.tier ?? facts.tier ?? 'imported', database };
+  });
+  refuse(
+    planned.filter(({ facts, database }) => facts.kind === 'database' && database === null),
+    'nothing says which database it is of',
+    'Give --database NAME, for all that do not say it; take those of other databases by their names, one database after the other.',
+  );
+  refuse(
+    planned.filter(({ facts }) => facts.isLaterThanFile),
+    "its name's time is later than the file itself",
+    'The clock of the script was not UTC. Say its zone: --zone Asia/Shanghai',
+  );
+  return planned;
+}
+
+function refuse(unfit: readonly ToTake[], why: string, hint: string): void {
+  const [first] = unfit;
+  if (first === undefined) return;
+  const others = unfit.length === 1 ? '' : `, as of ${unfit.length - 1} more`;
+  throw new PgproofError('usage', `'${first.dump.place}': ${why}${others}`, {
+    facts: { files: unfit.map(({ dump }) => dump.place) },
+    hint,
+  });
+}
+
+/**
+ * Takes old dumps over into the cluster's repositories, one after the other, each with its report. What was taken before, by the name and
+ * the SHA-256 of what is within, is not taken again. The old files are only read.
+ * @param told each as it is done.
+ * @throws {PgproofError} `owner-other`; what the store says. That one cannot be taken keeps none of the others out.
+ */
+export async function takeDumps(
+  cluster: ProtectedCluster,
+  planned: readonly ToTake[],
+  order: TakeDumpsOrder,
+  run: Run,
+  told: (taken: Taken) => void = () => {},
+): Promise<Taken[]> {
+  const copies = copiesToBe(cluster);
+  for (const repository of copies.live) await assertOwner(repository, cluster, { signal: run.signal });
+  const first = copies.live.find(({ name }) => isRequired(cluster.config, name)) as Repository;
+  const entries = await listDumps(first, cluster.keys, cluster.name, { signal: run.signal });
+  const there = entries.flatMap((entry) => (entry.state === 'whole' ? [entry.record] : []));
+  const done: Taken[] = [];
+  for (const each of planned) {
+    const taken = await takeOne(cluster, each, there, order, run);
+    done.push(taken);
+    told(taken);
+  }
+  return done;
+}
+
+async function takeOne(
+  cluster: ProtectedCluster,
+  each: ToTake,
+  there: DumpRecord[],
+  order: TakeDumpsOrder,
+  run: Run,
+): Promise<Taken> {
+  const { dump, facts, tier } = each;
+  const answer = { place: dump.place, facts, tier, error: null };
+  try {
+    const same = await findSame(cluster, dump, there, run);
+    if (same !== undefined) return { ...answer, outcome: 'there', id: same.id };
+    const record = await takeReported(cluster, each, order, run);
+    there.push(record);
+    return { ...answer, outcome: 'taken', id: record.id };
+  } catch (thrown) {
+    const error = asPgproofError(thrown);
+    if (run.signal.aborted || !isOfTheFile(error)) throw thrown;
+    return { ...answer, outcome: 'refused', id: null, error };
+  }
+}
+
+/** A name alone is no proof: the scripts of two servers call their files the same. */
+async function findSame(
+  cluster: ProtectedCluster,
+  dump: OldDump,
+  there: readonly DumpRecord[],
+  run: Run,
+): Promise<DumpRecord | undefined> {
+  const named = there.filter(({ importedFrom }) => importedFrom === dump.name);
+  if (named.length === 0) return undefined;
+  const { sha256 } = await inspect(dump, cluster.config.tools, run);
+  return named.find((record) => record.dump.sha256 === sha256);
+}
+
+async function takeReported(
+  cluster: ProtectedCluster,
+  each: ToTake,
+  { requestedBy, reason, opening }: TakeDumpsOrder,
+  run: Run,
+): Promise<DumpRecord> {
+  let record: DumpRecord | undefined;
+  const tool = each.facts.kind === 'database' ? 'pg_dump' : 'pg_dumpall';
+  const of = each.database === null ? {} : { database: each.database };
+  const asked = { operation: 'dump', workflow: null, requestedBy, reason, mode: 'import', tool, ...of } as const;
+  await reported(cluster, asked, async (started) => {
+    const stored = await storeDump(cluster, each, opening, run);
+    record = stored.record;
+    return { ...dumpOutcome(cluster, stored.record, started, stored.copies, null), mode: 'import' };
+  });
+  return record as DumpRecord;
+}
