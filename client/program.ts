@@ -10,6 +10,7 @@ import { eraVerb } from './era.ts';
 import { expireVerb } from './expire.ts';
 import { heartbeatVerb } from './heartbeat.ts';
 import { holdVerb } from './hold.ts';
+import { importVerb } from './import.ts';
 import { initVerb } from './init/init.ts';
 import { keyVerb } from './key.ts';
 import { listVerb } from './list.ts';
@@ -57,6 +58,7 @@ export function createProgram(): Command {
     heartbeatVerb,
     eraVerb,
     keyVerb,
+    importVerb,
     holdVerb,
     ownerVerb,
   ];
