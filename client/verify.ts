@@ -12,7 +12,10 @@ export const verifyVerb = (): Command =>
     .argument('<cluster>')
     .option('--repository <name>', 'only this one; default: all of the cluster')
     .option('--share <percent>', 'read the bytes of so many percent of the objects, other ones each time', percent)
-    .option('--restore [backup]', 'unpack a backup into a scratch folder and run pg_verifybackup; default: the newest')
+    .option(
+      '--restore [id]',
+      'unpack a backup into a scratch folder and run pg_verifybackup, or have pg_restore read a dump to its end; default: the newest backup, and the newest dump of each database',
+    )
     .option('--repair', "replace what is damaged or missing by whole copies from the cluster's other repositories")
     .action(verb(verify));
 

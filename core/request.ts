@@ -113,9 +113,9 @@ export const verifyRequest = z.object({
     .transform((name) => name ?? null),
   /** Percent of the objects whose bytes are read; names are always checked. The share moves on with each run. */
   share: z.number().min(leastShare).max(100).default(100),
-  /** Unpack a backup into a scratch folder of the host and run pg_verifybackup on it. */
+  /** Unpack a backup into a scratch folder of the host and run pg_verifybackup on it; have pg_restore read a dump to its end. */
   restore: z.boolean().default(false),
-  /** Which one: its id, or a unique beginning of it; without it, the newest. */
+  /** Which one: its id, or a unique beginning of it; without it, the newest backup, and the newest dump of each database. */
   backup: line.nullish().transform((text) => text ?? null),
   /** Replace what is damaged or missing by whole copies from the cluster's other repositories. */
   repair: z.boolean().default(false),

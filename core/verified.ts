@@ -11,6 +11,10 @@ export const affected = z.object({
   backups: z.array(z.string()),
   /** Ids of backups that can be restored, but to no point behind `from`. */
   cutShort: z.array(z.string()),
+  /** Ids of dumps that cannot be restored at all. */
+  dumps: z.array(z.string()).default([]),
+  /** Ids of dumps that can be restored, and their globals cannot. */
+  globals: z.array(z.string()).default([]),
   /** No point of this era behind `from` and before `to` can be restored. Null: nothing is lost but the backups named. */
   from: walPosition.nullable(),
   /** From here on points can be restored again: the end of the next backup. Null with `from` set: from no backup that there is. */
@@ -60,7 +64,7 @@ export const verifiedRepository = z.object({
   findingsLeftOut: z.number().int().default(0),
   /** How many objects nothing knows of; the first so many are among the findings. */
   foreignObjects: z.number().int().default(0),
-  /** Backups, WAL segments: all there are, and how much of it this run read back. */
+  /** Backups, WAL segments, dumps: all there are, and how much of it this run read back. */
   objects: z.number().int(),
   bytes: z.number(),
   readObjects: z.number().int(),
@@ -73,6 +77,8 @@ export const verifiedRepository = z.object({
   unread: z.array(z.object({ object: z.string(), why: z.string() })),
   /** Ids of the backups that were unpacked and that pg_verifybackup found whole. */
   unpacked: z.array(z.string()).default([]),
+  /** Ids of the dumps that pg_restore read to their end; of SQL, whose end was found. */
+  dumpsRead: z.array(z.string()).default([]),
   notes: z.array(z.string()),
 });
 export type VerifiedRepository = z.infer<typeof verifiedRepository>;

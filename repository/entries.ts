@@ -102,22 +102,27 @@ async function isGone(repository: Repository, shelf: Shelf, id: string, options:
 /** The one that the prefix means. @throws {PgproofError} `backup-missing`, `backup-ambiguous`, or why it is damaged. */
 export function chooseEntry<Committed>(
   entries: readonly Entry<Committed>[],
-  { what, cluster }: Pick<Shelf, 'what' | 'cluster'>,
+  { what, cluster }: { what: Shelf['what'] | 'backup or dump'; cluster: string },
   prefix: string,
 ): Committed {
+  const asked = { cluster, [what === 'dump' ? 'dump' : 'backup']: prefix };
   const fitting = entries.filter(({ id }) => id.startsWith(prefix));
   const [entry] = fitting;
   if (entry === undefined || prefix === '') {
     throw new PgproofError('backup-missing', `cluster '${cluster}' has no ${what} '${prefix}'`, {
-      facts: { cluster, [what]: prefix, known: entries.slice(-5).map(({ id }) => id) },
+      facts: { ...asked, known: entries.slice(-5).map(({ id }) => id) },
       hint: `See: pgproof list ${cluster}`,
     });
   }
   if (fitting.length > 1 && !fitting.some(({ id }) => id === prefix)) {
-    throw new PgproofError('backup-ambiguous', `'${prefix}' begins ${fitting.length} ${what}s of '${cluster}'`, {
-      facts: { cluster, [what]: prefix, fitting: fitting.map(({ id }) => id) },
-      hint: 'Give more of the id.',
-    });
+    throw new PgproofError(
+      'backup-ambiguous',
+      `'${prefix}' begins ${fitting.length} ${what.replace('backup ', 'backups ')}s of '${cluster}'`,
+      {
+        facts: { ...asked, fitting: fitting.map(({ id }) => id) },
+        hint: 'Give more of the id.',
+      },
+    );
   }
   const chosen = fitting.find(({ id }) => id === prefix) ?? entry;
   if (chosen.state === 'damaged') throw chosen.error;

@@ -14,6 +14,7 @@ export type Place =
   | { kind: 'part'; era: string; id: string }
   | { kind: 'wal'; era: string; segment: SegmentName; tag: string }
   | { kind: 'history'; era: string; timeline: TimelineId; tag: string }
+  | { kind: 'dump-commit' | 'dump-tombstone' | 'dump-part'; id: string }
   | { kind: 'report'; id: string }
   /** Of a capability that this version does not check: its prefix is in the layout. */
   | { kind: 'other' }
@@ -21,9 +22,10 @@ export type Place =
 
 const eraName = /^\d{4}-pg\d{2}-\d{1,20}$/;
 const partName = /^(?:(?:pgdata|\d+)\.\d+\.tar|backup_manifest)\.zst(?:\.enc)?$/;
+const dumpPartName = /^(?:dump\.(?:custom|directory\.tar|tar|sql)|globals\.sql)\.\d+\.zst(?:\.enc)?$/;
 const commitName = /^([^.]+)(\.[0-9a-f]{8}\.deleted)?\.json$/;
 /** Prefixes of the layout (docs/repository-format.md) that hold what others check. */
-const otherFolders = ['owner', 'dumps', 'holds'];
+const otherFolders = ['owner', 'holds'];
 const otherEraFolders = ['cuts', 'wal-open', 'wal-index'];
 
 export function topPlaceOf(key: string): TopPlace {
@@ -46,6 +48,7 @@ export function placeOf(cluster: string, key: string): Place {
     const id = /^\d{4}\/\d{2}\/([^/]+)\.json$/.exec(inside)?.[1] ?? '';
     return isRunId(id) ? { kind: 'report', id } : { kind: 'unknown' };
   }
+  if (folder === 'dumps') return placeOfDump(rest);
   if (otherFolders.includes(folder)) return { kind: 'other' };
   return eraName.test(folder) ? placeInEra(folder, inside, key) : { kind: 'unknown' };
 }
@@ -70,8 +73,21 @@ function placeInEra(era: string, inside: string, key: string): Place {
 }
 
 function placeOfCommit(era: string, name: string): Place {
+  const found = committed(name);
+  return found === null ? { kind: 'unknown' } : { ...found, era };
+}
+
+function placeOfDump(rest: readonly string[]): Place {
+  const [name = '', part = ''] = rest;
+  if (rest.length === 2 && isRunId(name) && dumpPartName.test(part)) return { kind: 'dump-part', id: name };
+  const found = rest.length === 1 ? committed(name) : null;
+  return found === null ? { kind: 'unknown' } : { kind: `dump-${found.kind}`, id: found.id };
+}
+
+/** Null for what is neither a commit file nor a tombstone. */
+function committed(name: string): { kind: 'commit' | 'tombstone'; id: string } | null {
   const match = commitName.exec(name);
   const id = match?.[1] ?? '';
-  if (match === null || !isRunId(id)) return { kind: 'unknown' };
-  return { kind: match[2] === undefined ? 'commit' : 'tombstone', era, id };
+  if (match === null || !isRunId(id)) return null;
+  return { kind: match[2] === undefined ? 'commit' : 'tombstone', id };
 }

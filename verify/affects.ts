@@ -86,6 +86,7 @@ function affectedByGap(
   const from: WalPosition | null =
     before.length > 0 ? { lsn: gap.start, at: null } : first === undefined ? null : endOf(first);
   return {
+    ...nothingAffected,
     backups: idsOf(inside),
     cutShort: idsOf(cutShort),
     from,
@@ -106,7 +107,7 @@ function affectedByBackup(facts: EraFacts, lost: ReadonlySet<string>, id: string
   );
   if (serves) return { ...nothingAffected, backups };
   const next = usable.find(({ stopLsn }) => compareLsn(stopLsn, backup.stopLsn) > 0);
-  return { backups, cutShort: [], from: endOf(backup), to: next === undefined ? null : endOf(next) };
+  return { ...nothingAffected, backups, from: endOf(backup), to: next === undefined ? null : endOf(next) };
 }
 
 function affectedByHistory(facts: EraFacts, lost: ReadonlySet<string>, timeline: TimelineId): Affected {
@@ -116,12 +117,13 @@ function affectedByHistory(facts: EraFacts, lost: ReadonlySet<string>, timeline:
     (backup) =>
       backup.timeline < timeline && !lost.has(backup.id) && lsn !== undefined && compareLsn(backup.stopLsn, lsn) <= 0,
   );
-  return { backups: idsOf(own), cutShort: idsOf(before), from: lsn === undefined ? null : { lsn, at: null }, to: null };
+  const from = lsn === undefined ? null : { lsn, at: null };
+  return { ...nothingAffected, backups: idsOf(own), cutShort: idsOf(before), from };
 }
 
 function wholeEra({ backups }: EraFacts): Affected {
   const [first] = backups;
-  return { backups: idsOf(backups), cutShort: [], from: first === undefined ? null : endOf(first), to: null };
+  return { ...nothingAffected, backups: idsOf(backups), from: first === undefined ? null : endOf(first) };
 }
 
 /** By where they end. */

@@ -12,17 +12,22 @@ export type Census = {
   /** Keys of wrapped key sets. */
   wrappers: string[];
   eras: Map<string, EraCensus>;
+  dumps: ShelfCensus;
   foreign: { count: number; first: string[] };
   notes: string[];
 };
 
-export type EraCensus = {
-  /** Whether `eras/<era>.json` is there. */
-  declared: boolean;
+/** What lies on one shelf: of an era's backups, or of the dumps. */
+export type ShelfCensus = {
   commits: Set<string>;
   tombstones: Set<string>;
-  /** Objects below `base/<id>/`, sizes by key. */
+  /** By id: sizes by key. */
   parts: Map<string, Map<string, number>>;
+};
+
+export type EraCensus = ShelfCensus & {
+  /** Whether `eras/<era>.json` is there. */
+  declared: boolean;
   /** Objects by segment: usually one. */
   wal: Map<SegmentName, WalObject[]>;
   histories: { timeline: TimelineId; tag: string; key: string }[];
@@ -44,6 +49,7 @@ export async function takeCensus(repository: Repository, cluster: string, run: R
     hasReadme: false,
     wrappers: [],
     eras: new Map(),
+    dumps: emptyShelf(),
     foreign: { count: 0, first: [] },
     notes: [],
   };
@@ -86,7 +92,10 @@ async function lookAtTop(census: Census, { store }: Repository, cluster: string,
 function note(census: Census, cluster: string, { key, bytes }: StoredObject): void {
   const place = placeOf(cluster, key);
   if (place.kind === 'unknown') foreign(census, key);
-  else if (place.kind !== 'other' && place.kind !== 'report') noteInEra(eraOf(census, place.era), place, key, bytes);
+  else if ('era' in place) noteInEra(eraOf(census, place.era), place, key, bytes);
+  else if (place.kind === 'dump-commit') census.dumps.commits.add(place.id);
+  else if (place.kind === 'dump-tombstone') census.dumps.tombstones.add(place.id);
+  else if (place.kind === 'dump-part') partsOf(census.dumps, place.id).set(key, bytes);
 }
 
 function noteInEra(era: EraCensus, place: Extract<Place, { era: string }>, key: string, bytes: number): void {
@@ -106,19 +115,14 @@ function noteInEra(era: EraCensus, place: Extract<Place, { era: string }>, key: 
 function eraOf({ eras }: Census, name: string): EraCensus {
   const known = eras.get(name);
   if (known !== undefined) return known;
-  const era: EraCensus = {
-    declared: false,
-    commits: new Set(),
-    tombstones: new Set(),
-    parts: new Map(),
-    wal: new Map(),
-    histories: [],
-  };
+  const era: EraCensus = { ...emptyShelf(), declared: false, wal: new Map(), histories: [] };
   eras.set(name, era);
   return era;
 }
 
-function partsOf({ parts }: EraCensus, id: string): Map<string, number> {
+export const emptyShelf = (): ShelfCensus => ({ commits: new Set(), tombstones: new Set(), parts: new Map() });
+
+function partsOf({ parts }: ShelfCensus, id: string): Map<string, number> {
   const known = parts.get(id) ?? new Map<string, number>();
   parts.set(id, known);
   return known;

@@ -4,10 +4,11 @@ import { pipeline } from 'node:stream/promises';
 import { createDecoder } from '../codec/decode.ts';
 import { asPgproofError, hasCode, PgproofError } from '../core/errors.ts';
 import type { SegmentName } from '../core/segment.ts';
+import type { SealedParts } from '../parts/reader.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { sealingOf } from '../repository/keys.ts';
 import { associatedData } from '../repository/layout.ts';
-import type { BackupRecord, StoredPart } from '../repository/record.ts';
+import type { StoredPart } from '../repository/record.ts';
 import { readSegment } from '../repository/wal.ts';
 import type { StoreOptions } from '../storage/store.ts';
 
@@ -20,7 +21,7 @@ export type Checked = { decoded: boolean };
  */
 export async function checkPart(
   cluster: ProtectedCluster,
-  record: BackupRecord,
+  record: SealedParts,
   part: StoredPart,
   options: { signal: AbortSignal },
 ): Promise<Checked> {
@@ -44,7 +45,7 @@ export async function checkPart(
 
 function decoderFor(
   { keys }: ProtectedCluster,
-  record: BackupRecord,
+  record: SealedParts,
   part: StoredPart,
   signal: AbortSignal,
 ): Transform | null {

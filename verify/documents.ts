@@ -24,9 +24,10 @@ import {
   wrapperRecord,
 } from '../repository/record.ts';
 import type { Census, EraCensus } from './census.ts';
+import { type KnownDumps, readDumps } from './dumps.ts';
 import type { ExpiredElsewhere } from './expired-elsewhere.ts';
 import type { Findings, Subject } from './findings.ts';
-import { inParallel, type Looking } from './looking.ts';
+import { inParallel, kindOf, type Looking } from './looking.ts';
 
 /** One era, as far as its documents can be read. */
 export type KnownEra = {
@@ -43,6 +44,9 @@ export type KnownEra = {
   lacksKey: PgproofError | null;
 };
 
+/** All that the documents of a repository say of one cluster. */
+export type Known = { eras: KnownEra[]; dumps: KnownDumps };
+
 const parallel = 8;
 
 /** Reads every small document, and compares it with its signature, its tag, or its own name. */
@@ -51,7 +55,7 @@ export async function readDocuments(
   census: Census,
   looking: Looking,
   findings: Findings,
-): Promise<KnownEra[]> {
+): Promise<Known> {
   await checkTop(cluster, census, looking, findings);
   const eras: KnownEra[] = [];
   for (const [name, era] of [...census.eras].sort(([a], [b]) => (a < b ? -1 : 1))) {
@@ -61,7 +65,7 @@ export async function readDocuments(
     const cuts = await readCuts(cluster, name, looking, findings);
     eras.push({ name, census: era, record, histories, cuts, expiredElsewhere: new Map(), records, lacksKey });
   }
-  return eras;
+  return { eras, dumps: await readDumps(cluster, census.dumps, looking, findings) };
 }
 
 async function checkTop(
@@ -199,9 +203,6 @@ export function timelinesOf({ wal }: EraCensus): Set<TimelineId> {
   for (const segment of wal.keys()) timelines.add(timelineOf(segment));
   return timelines;
 }
-
-const kindOf = (state: 'damaged' | 'missing' | 'sealed'): 'damaged' | 'missing' =>
-  state === 'missing' ? 'missing' : 'damaged';
 
 /** Whether somebody's passphrase or identity opens it, only they can tell. */
 export async function readWrapper({ repository }: ProtectedCluster, key: string, signal: AbortSignal): Promise<void> {

@@ -4,6 +4,7 @@ import type { Affected, Finding, FindingKind, Repaired } from '../core/verified.
 /** What a finding is about; what it affects is computed once everything is known. */
 export type Subject =
   | { of: 'backup'; era: string; id: string }
+  | { of: 'dump'; id: string }
   | { of: 'wal'; era: string; segment: SegmentName }
   | { of: 'history'; era: string; timeline: TimelineId }
   | { of: 'era'; era: string }
@@ -12,7 +13,7 @@ export type Subject =
 /** One object that is not as it should be. */
 export type Damage = { object: string; kind: FindingKind; why: string; subject: Subject; repair: Repaired | null };
 
-export const nothingAffected: Affected = { backups: [], cutShort: [], from: null, to: null };
+export const nothingAffected: Affected = { backups: [], cutShort: [], dumps: [], globals: [], from: null, to: null };
 
 /** A report names so many; a payload of Temporal holds 2 MB. */
 const mostNamed = 500;
@@ -76,6 +77,6 @@ export function reportedFindings(
 
 function tellsTheSame(a: Finding, b: Finding): boolean {
   const told = ({ kind, why, repair, affects }: Finding) =>
-    JSON.stringify([kind, why, repair?.outcome, repair?.from, affects.backups, affects.cutShort, affects.to]);
+    JSON.stringify([kind, why, repair?.outcome, repair?.from, { ...affects, from: null }]);
   return told(a) === told(b);
 }

@@ -1,21 +1,20 @@
 import type { Census } from './census.ts';
-import type { KnownEra } from './documents.ts';
 import type { Findings } from './findings.ts';
-import { partsOf } from './work.ts';
+import { type KnownShelf, subjectOn } from './shelved.ts';
 
-/** Objects that nothing knows of: names that the layout does not have, and parts that their backup's record does not list. */
-export function noteForeign({ foreign }: Census, eras: readonly KnownEra[], findings: Findings): void {
+/** Objects that nothing knows of: names that the layout does not have, and parts that no record lists. */
+export function noteForeign({ foreign }: Census, shelves: readonly KnownShelf[], findings: Findings): void {
   for (const object of foreign.first) {
     const why = 'nothing of ours has such a name; somebody else writes here';
     findings.add({ object, kind: 'foreign', why, subject: { of: 'repository' } });
   }
-  for (const { name: era, census, records } of eras) {
-    for (const record of records) {
-      const listed = new Set(partsOf(record).map(({ key }) => key));
-      for (const object of census.parts.get(record.id)?.keys() ?? []) {
+  for (const { shelf, census, committed } of shelves) {
+    for (const { id, parts } of committed()) {
+      const listed = new Set(parts.map(({ key }) => key));
+      for (const object of census.parts.get(id)?.keys() ?? []) {
         if (listed.has(object)) continue;
-        const why = `the record of backup ${record.id} does not list it`;
-        findings.add({ object, kind: 'foreign', why, subject: { of: 'backup', era, id: record.id } });
+        const why = `the record of ${shelf.what} ${id} does not list it`;
+        findings.add({ object, kind: 'foreign', why, subject: subjectOn(shelf, id) });
       }
     }
   }

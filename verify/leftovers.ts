@@ -1,43 +1,48 @@
 import type { ProtectedCluster } from '../postgres/cluster.ts';
-import { backupKey, basePrefix } from '../repository/layout.ts';
-import type { KnownEra } from './documents.ts';
+import { backupShelf, commitKeyOf, dumpShelf, partsPrefixOf } from '../repository/shelf.ts';
 import type { Findings } from './findings.ts';
-import type { ToldBackup } from './told.ts';
+import { type KnownShelf, subjectOn } from './shelved.ts';
 
 /** Of a backup that waits for its WAL: it is given up after 25 hours, and the next one removes it. */
 const pendingMs = 3 * 86_400_000;
 
+/** What a report says was committed here. `era` null: a dump. */
+export type Told = { id: string; era: string | null };
+
 /**
- * Backups whose commit file is gone although a report says that they were committed here; and parts that no commit file speaks
- * for. An attempt that never came to its end leaves some, which the next backup removes: they are noted. Where a later backup
+ * Backups and dumps whose commit file is gone although a report says that they were committed here; and parts that no commit file
+ * speaks for. An attempt that never came to its end leaves some, which the next one removes: they are noted. Where a later one
  * should have removed them and did not, their commit file is what is missing.
  * @returns sentences for the report.
  */
 export function findUncommitted(
   { name: cluster, repository, written }: ProtectedCluster,
-  eras: readonly KnownEra[],
-  told: ReadonlyMap<string, ToldBackup>,
+  shelves: readonly KnownShelf[],
+  told: readonly Told[],
   findings: Findings,
 ): string[] {
   const notes: string[] = [];
   // Where copies go, nobody clears up before the next one.
   const reaps = written.some(({ id }) => id === repository.id);
-  for (const { id, era } of told.values()) {
-    const census = eras.find(({ name }) => name === era)?.census;
+  for (const { id, era } of told) {
+    const shelf = era === null ? dumpShelf(cluster) : backupShelf(cluster, era);
+    const census = shelves.find((known) => known.shelf.era === era)?.census;
     if (census?.commits.has(id) || census?.tombstones.has(id)) continue;
     const parts = census?.parts.get(id)?.size ?? 0;
     const left = parts === 0 ? 'nothing of it is left' : `${parts} of its parts are there`;
-    const why = `a report says that backup ${id} was committed, nobody deleted it, and ${left}`;
-    findings.add({ object: backupKey(cluster, era, id), kind: 'missing', why, subject: { of: 'backup', era, id } });
+    const why = `a report says that ${shelf.what} ${id} was committed, nobody deleted it, and ${left}`;
+    findings.add({ object: commitKeyOf(shelf, id), kind: 'missing', why, subject: subjectOn(shelf, id) });
   }
-  for (const { name: era, census, records } of eras) {
+  const toldIds = new Set(told.map(({ id }) => id));
+  for (const { shelf, census, committed } of shelves) {
+    const { what } = shelf;
     for (const id of census.parts.keys()) {
-      if (census.commits.has(id) || told.has(id)) continue;
-      if (census.tombstones.has(id)) notes.push(`The deletion of ${id} was interrupted; the next backup ends it.`);
-      else if (reaps && isOverdue(id, records)) {
-        const object = basePrefix(cluster, era, id);
-        const why = 'parts without a commit file that later backups did not remove: it may have been deleted';
-        findings.add({ object, kind: 'foreign', why, subject: { of: 'backup', era, id } });
+      if (census.commits.has(id) || toldIds.has(id)) continue;
+      if (census.tombstones.has(id)) notes.push(`The deletion of ${id} was interrupted; the next ${what} ends it.`);
+      else if (reaps && isOverdue(id, committed())) {
+        const object = partsPrefixOf(shelf, id);
+        const why = `parts without a commit file that later ${what}s did not remove: it may have been deleted`;
+        findings.add({ object, kind: 'foreign', why, subject: subjectOn(shelf, id) });
       } else {
         notes.push(
           `${id} has parts and no commit file in repository ${repository.name}: it is under way, or was interrupted.`,
@@ -48,7 +53,7 @@ export function findUncommitted(
   return notes;
 }
 
-/** Older by days than a backup that was committed since, and that removes leftovers before it begins. */
+/** Older by days than one that was committed since, and that removes leftovers before it begins. */
 function isOverdue(id: string, committed: readonly { id: string }[]): boolean {
   return committed.some((other) => timeOf(other.id) - timeOf(id) > pendingMs);
 }

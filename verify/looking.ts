@@ -9,6 +9,10 @@ export type Look<T> =
   | { state: 'damaged' | 'missing' | 'sealed'; why: string }
   | { state: 'unread' };
 
+/** Of what is not whole. */
+export const kindOf = (state: 'damaged' | 'missing' | 'sealed'): 'damaged' | 'missing' =>
+  state === 'missing' ? 'missing' : 'damaged';
+
 const tries = 3;
 /** After so many objects in a row that could not be read, the store is away. */
 const mostInARow = 5;

@@ -2,8 +2,8 @@ import { hasCode, PgproofError } from '../core/errors.ts';
 import type { Run } from '../core/run.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { type Checked, checkPart, checkSegment } from './contents.ts';
-import type { KnownEra } from './documents.ts';
-import type { Findings } from './findings.ts';
+import type { Known, KnownEra } from './documents.ts';
+import type { Findings, Subject } from './findings.ts';
 import { inParallel, type Looking } from './looking.ts';
 import { isInShare, type Rotation } from './share.ts';
 import { type Item, itemsOf } from './work.ts';
@@ -22,24 +22,24 @@ const memoryBytes = 256 * 1024 * 1024;
  */
 export async function readBack(
   cluster: ProtectedCluster,
-  eras: readonly KnownEra[],
+  known: Known,
   { rotation, again }: { rotation: Rotation | null; again: ReadonlySet<string> },
   { looking, findings, run, done }: { looking: Looking; findings: Findings; run: Run; done: ReadBack },
 ): Promise<void> {
   let total = 0;
-  for (const { key, bytes } of itemsOf(cluster.name, eras)) {
+  for (const { key, bytes } of itemsOf(cluster.name, known)) {
     done.objects += 1;
     done.bytes += bytes;
     if (isInShare(key, rotation) || again.has(key)) total += bytes;
   }
-  const largest = Math.max(1, ...eras.map(({ record }) => record?.segmentBytes ?? 1));
+  const largest = Math.max(1, ...known.eras.map(({ record }) => record?.segmentBytes ?? 1));
   const parallel = Math.max(1, Math.min(mostParallel, Math.floor(memoryBytes / (2 * largest))));
-  await inParallel(itemsOf(cluster.name, eras), parallel, async (item) => {
+  await inParallel(itemsOf(cluster.name, known), parallel, async (item) => {
     if (!hasRightSize(item, findings)) return;
     if (!isInShare(item.key, rotation) && !again.has(item.key)) return;
     const look = await looking.at(item.key, () =>
       checkItem(cluster, item, looking.signal).catch((error: unknown) => {
-        throw sealedOtherwise(cluster, eras, item, error) ?? error;
+        throw sealedOtherwise(cluster, known.eras, item, error) ?? error;
       }),
     );
     if (look.state === 'unread') return;
@@ -54,8 +54,8 @@ export async function readBack(
 
 /** @throws {PgproofError} `object-damaged`, `object-missing`, what the store says. */
 export function checkItem(cluster: ProtectedCluster, item: Item, signal: AbortSignal): Promise<Checked> {
-  if (item.of === 'backup') return checkPart(cluster, item.record, item.part, { signal });
-  return checkSegment(cluster, item.era, item, { segmentBytes: item.segmentBytes, signal });
+  if (item.of === 'wal') return checkSegment(cluster, item.era, item, { segmentBytes: item.segmentBytes, signal });
+  return checkPart(cluster, item.record, item.part, { signal });
 }
 
 /**
@@ -87,7 +87,8 @@ function hasRightSize(item: Item, findings: Findings): boolean {
   return false;
 }
 
-export const subjectOf = (item: Item) =>
-  item.of === 'backup'
-    ? ({ of: 'backup', era: item.era, id: item.record.id } as const)
-    : ({ of: 'wal', era: item.era, segment: item.segment } as const);
+export function subjectOf(item: Item): Subject {
+  if (item.of === 'wal') return { of: 'wal', era: item.era, segment: item.segment };
+  const { id } = item.record;
+  return item.of === 'dump' ? { of: 'dump', id } : { of: 'backup', era: item.era, id };
+}

@@ -5,41 +5,38 @@ import type { Repaired } from '../core/verified.ts';
 import { inRepository, type ProtectedCluster } from '../postgres/cluster.ts';
 import { assertOwner } from '../repository/owner.ts';
 import type { Repository } from '../repository/repository.ts';
-import type { KnownEra } from './documents.ts';
+import type { Known } from './documents.ts';
 import type { Damage, Findings } from './findings.ts';
 import { forgetReplacing, noteReplacing } from './replacing.ts';
-import { type Source, sourceFor } from './sources.ts';
+import type { Source } from './source.ts';
+import { sourceFor } from './sources.ts';
 
 /**
  * Replaces what is damaged or missing by a whole copy from another repository of the cluster. The copy is read and checked where it
- * is first; only then the damaged object goes, and the new one is read back before it counts as repaired. What a backup needs comes
+ * is first; only then the damaged object goes, and the new one is read back before it counts as repaired. What a backup or a dump needs comes
  * before its commit file.
  * @throws {PgproofError} `owner-other` before anything is written.
  */
-export async function repairAll(
-  cluster: ProtectedCluster,
-  eras: readonly KnownEra[],
-  findings: Findings,
-  run: Run,
-): Promise<void> {
+export async function repairAll(cluster: ProtectedCluster, known: Known, findings: Findings, run: Run): Promise<void> {
   const others = cluster.repositories.filter(({ id }) => id !== cluster.repository.id);
   if (findings.open.length > 0) await assertOwner(cluster.repository, cluster, { signal: run.signal });
   const open = findings.open.filter(({ kind }) => kind !== 'conflict').sort((a, b) => rankOf(a) - rankOf(b));
   for (const [index, damage] of open.entries()) {
     run.progress({ phase: 'repair', note: `${index + 1} of ${open.length}: ${damage.object}` });
-    damage.repair = await repairOne(cluster, eras, others, damage, findings, run);
+    damage.repair = await repairOne(cluster, known, others, damage, findings, run);
   }
 }
 
-/** A commit file goes last: from then on its backup is there. */
+/** A commit file goes last: from then on its backup, or its dump, is there. */
 function rankOf({ subject, object }: Damage): number {
-  if (subject.of !== 'backup') return ['era', 'history', 'wal', 'repository'].indexOf(subject.of);
+  if (subject.of !== 'backup' && subject.of !== 'dump')
+    return ['era', 'history', 'wal', 'repository'].indexOf(subject.of);
   return object.endsWith('.json') ? 5 : 4;
 }
 
 async function repairOne(
   cluster: ProtectedCluster,
-  eras: readonly KnownEra[],
+  known: Known,
   others: readonly Repository[],
   damage: Damage,
   findings: Findings,
@@ -48,7 +45,7 @@ async function repairOne(
   const refusals: string[] = [];
   for (const other of others) {
     try {
-      const source = await sourceFor(cluster, inRepository(cluster, other), eras, damage, findings, run.signal);
+      const source = await sourceFor(cluster, inRepository(cluster, other), known, damage, findings, run.signal);
       if (source === null) continue;
       return await putInPlace(cluster, other, source, damage, run.signal);
     } catch (error) {

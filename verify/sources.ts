@@ -1,14 +1,9 @@
-import { hasCode, PgproofError } from '../core/errors.ts';
-import type { Lsn } from '../core/lsn.ts';
-import { hex8, segmentsBetween } from '../core/segment.ts';
+import { hasCode } from '../core/errors.ts';
+import { hex8 } from '../core/segment.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
-import { readRecord } from '../repository/catalogue.ts';
-import { commitDocument } from '../repository/commit.ts';
-import { commitState } from '../repository/commit-state.ts';
 import { maxDocumentBytes, readDocument } from '../repository/document.ts';
 import { readHistory } from '../repository/histories.ts';
 import {
-  backupKey,
   eraKey,
   parseHistoryKey,
   parseWalKey,
@@ -17,25 +12,15 @@ import {
   timelinePrefix,
   walPrefix,
 } from '../repository/layout.ts';
-import { type BackupRecord, eraRecord } from '../repository/record.ts';
-import { backupShelf } from '../repository/shelf.ts';
+import { eraRecord } from '../repository/record.ts';
+import { commitKeyOf } from '../repository/shelf.ts';
 import { readBytes } from '../storage/bytes.ts';
+import { backupSource, dumpSource } from './commit-sources.ts';
 import { checkPart, checkSegment } from './contents.ts';
-import { type KnownEra, readWrapper } from './documents.ts';
+import { type Known, type KnownEra, readWrapper } from './documents.ts';
 import type { Damage, Findings, Subject } from './findings.ts';
-import { partsOf, walObjectKey } from './work.ts';
-
-/** A whole copy of an object in another repository, under the same key there and here. */
-export type Source = {
-  key: string;
-  /** Of the stored bytes, where the record says it. */
-  sha256: string | null;
-  isWholeHere(): Promise<boolean>;
-  /** How it is put here, where its bytes alone are not all. */
-  put?(): Promise<void>;
-  /** Tells what was known of the repository that the object is there. */
-  done(): void;
-};
+import { type KnownShelf, shelfOf, shelvesOf } from './shelved.ts';
+import { type Source, unusable } from './source.ts';
 
 type Of<Kind extends Subject['of']> = Extract<Subject, { of: Kind }>;
 
@@ -47,23 +32,24 @@ type Of<Kind extends Subject['of']> = Extract<Subject, { of: Kind }>;
 export async function sourceFor(
   here: ProtectedCluster,
   there: ProtectedCluster,
-  eras: readonly KnownEra[],
+  known: Known,
   damage: Damage,
   findings: Findings,
   signal: AbortSignal,
 ): Promise<Source | null> {
   const { subject, object } = damage;
   try {
-    if (subject.of === 'era') return await eraSource(here, there, eras, subject, signal);
+    if (subject.of === 'era') return await eraSource(here, there, known.eras, subject, signal);
     if (subject.of === 'repository') return await topSource(here, there, object, signal);
-    const era = eras.find(({ name }) => name === subject.era);
+    const found = shelfOf(shelvesOf(here, known), subject);
+    if (found !== undefined && 'id' in subject && object !== commitKeyOf(found.shelf, subject.id))
+      return await partSource(here, there, found, subject.id, object, signal);
+    if (subject.of === 'dump') return await dumpSource(here, there, known, subject, signal);
+    const era = known.eras.find(({ name }) => name === subject.era);
     if (era === undefined) return null;
     if (subject.of === 'wal') return await walSource(here, there, era, subject, damage, signal);
     if (subject.of === 'history') return await historySource(here, there, era, subject, damage, signal);
-    if (subject.of !== 'backup') return null;
-    return object === backupKey(here.name, era.name, subject.id)
-      ? await commitSource(here, there, era, subject, findings, signal)
-      : await partSource(here, there, era, subject, object, signal);
+    return await backupSource(here, there, era, subject, findings, signal);
   } catch (error) {
     if (hasCode(error, 'object-missing')) return null;
     throw error;
@@ -167,13 +153,13 @@ async function walSource(
 async function partSource(
   here: ProtectedCluster,
   there: ProtectedCluster,
-  era: KnownEra,
-  { id }: Of<'backup'>,
+  { census, committed }: KnownShelf,
+  id: string,
   key: string,
   signal: AbortSignal,
 ): Promise<Source | null> {
-  const record = era.records.find((each) => each.id === id);
-  const part = record && partsOf(record).find((each) => each.key === key);
+  const record = committed().find((each) => each.id === id);
+  const part = record?.parts.find((each) => each.key === key);
   if (record === undefined || part === undefined) return null;
   await checkPart(there, record, part, { signal });
   return {
@@ -181,81 +167,10 @@ async function partSource(
     sha256: part.sha256,
     isWholeHere: async () => (await checkPart(here, record, part, { signal })) !== null,
     done: () => {
-      const parts = era.census.parts.get(id) ?? new Map<string, number>();
-      era.census.parts.set(id, parts.set(key, part.storedBytes));
+      const parts = census.parts.get(id) ?? new Map<string, number>();
+      census.parts.set(id, parts.set(key, part.storedBytes));
     },
   };
-}
-
-/**
- * A commit file is put back only where nobody has deleted the backup, here or there, and everything that it speaks of is here: then it
- * is a backup again.
- */
-async function commitSource(
-  here: ProtectedCluster,
-  there: ProtectedCluster,
-  era: KnownEra,
-  { id }: Of<'backup'>,
-  findings: Findings,
-  signal: AbortSignal,
-): Promise<Source> {
-  const key = backupKey(here.name, era.name, id);
-  const read = ({ repository, keys, name }: ProtectedCluster) =>
-    readRecord(repository, keys, name, era.name, id, { signal });
-  const record = await read(there);
-  for (const { repository, name } of [here, there]) {
-    const { tombstones } = await commitState(repository, backupShelf(name, era.name), id, { signal });
-    if (tombstones.length > 0) throw unusable(key, `the backup was deleted in repository ${repository.name}`);
-  }
-  refuseWithoutWal(here, era, record, findings);
-  await ensureParts(here, there, record, signal);
-  return {
-    key,
-    sha256: null,
-    isWholeHere: async () => (await read(here)).id === id,
-    put: async () => {
-      const document = await readBytes(there.repository.store, key, { signal, maxBytes: maxDocumentBytes });
-      // Somebody may delete the backup in the meantime, here or there.
-      await commitDocument(here.repository, record, document, { signal, copiedFrom: there.repository });
-    },
-    done: () => void era.records.push(record),
-  };
-}
-
-/** Parts that are not here, or not whole, are taken from there, too. */
-async function ensureParts(
-  here: ProtectedCluster,
-  there: ProtectedCluster,
-  record: BackupRecord,
-  signal: AbortSignal,
-): Promise<void> {
-  for (const part of partsOf(record)) {
-    try {
-      await checkPart(here, record, part, { signal });
-      continue;
-    } catch (error) {
-      if (!hasCode(error, 'object-missing', 'object-damaged')) throw error;
-    }
-    await checkPart(there, record, part, { signal });
-    await here.repository.store.remove(part.key, { signal });
-    await here.repository.store.create(part.key, await there.repository.store.read(part.key, { signal }), { signal });
-    await checkPart(here, record, part, { signal });
-  }
-}
-
-/** Invariant 1 holds for a backup that is put back, too. */
-function refuseWithoutWal(
-  { name }: ProtectedCluster,
-  { name: era, census }: KnownEra,
-  { id, startLsn, stopLsn, timeline, segmentBytes }: BackupRecord,
-  findings: Findings,
-): void {
-  const open = new Set(findings.open.map(({ object }) => object));
-  for (const segment of segmentsBetween(startLsn as Lsn, stopLsn as Lsn, timeline, segmentBytes)) {
-    const objects = census.wal.get(segment) ?? [];
-    if (objects.some((object) => !open.has(walObjectKey(name, era, segment, object)))) continue;
-    throw unusable(backupKey(name, era, id), `its WAL segment ${segment} is not whole in this repository`);
-  }
 }
 
 /** The one key that begins so; where there are several, nobody knows which one is right. */
@@ -274,6 +189,3 @@ async function bytesOf(
   for await (const object of repository.store.list(key, { signal })) if (object.key === key) return object.bytes;
   return undefined;
 }
-
-const unusable = (key: string, why: string): PgproofError =>
-  new PgproofError('copy-incomplete', why, { facts: { key } });

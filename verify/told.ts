@@ -1,6 +1,6 @@
 import { asPgproofError } from '../core/errors.ts';
 import type { Lsn } from '../core/lsn.ts';
-import { type BackupResult, backupResult, type Report, report as reportSchema } from '../core/report.ts';
+import { type BackupResult, backupResult, dumpResult, type Report, report as reportSchema } from '../core/report.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { readDocument } from '../repository/document.ts';
 import { backupKey, reportKey, reportPrefix } from '../repository/layout.ts';
@@ -29,6 +29,20 @@ export async function toldBackups(cluster: ProtectedCluster, looking: Looking): 
     const { id: backup, era, timeline, startLsn, stopLsn, stoppedAt } = parsed.data;
     const place = { timeline, startLsn: startLsn as Lsn, stopLsn: stopLsn as Lsn, stoppedAt };
     told.set(backup, { id: backup, era, parent: null, ...place });
+  });
+  return told;
+}
+
+/** Ids of the dumps that reports say were committed in the cluster's `repository`. */
+export async function toldDumps(cluster: ProtectedCluster, looking: Looking): Promise<Set<string>> {
+  const told = new Set<string>();
+  const { signal } = looking;
+  await inParallel(await reportsOf(cluster, 'dump', { signal }), 8, async ({ id, from }) => {
+    const key = reportKey(cluster.name, id);
+    const look = await looking.at(key, () => readDocument(from.store, key, reportSchema, { signal }));
+    if (look.state !== 'whole' || look.value.status !== 'SUCCESS') return;
+    const parsed = dumpResult.safeParse(look.value.result);
+    if (parsed.success && parsed.data.repositories.includes(cluster.repository.name)) told.add(parsed.data.id);
   });
   return told;
 }

@@ -1,15 +1,16 @@
-import { hasCode, PgproofError } from '../core/errors.ts';
+import { hasCode } from '../core/errors.ts';
 import type { Run } from '../core/run.ts';
+import type { SealedParts } from '../parts/reader.ts';
 import { inRepository, type ProtectedCluster } from '../postgres/cluster.ts';
 import { backupKey } from '../repository/layout.ts';
-import type { BackupRecord } from '../repository/record.ts';
+import type { BackupRecord, StoredPart } from '../repository/record.ts';
 import { fetchBackup } from '../restore/fetch.ts';
 import { refuseWithoutSpace } from '../restore/folder.ts';
 import { withoutStanding } from '../restore/stall.ts';
 import { placeTablespaces } from '../restore/tablespaces.ts';
 import { verifyBackup } from '../restore/verify.ts';
 import { checkPart } from './contents.ts';
-import type { Findings } from './findings.ts';
+import type { Findings, Subject } from './findings.ts';
 import { inScratch } from './scratch.ts';
 import { partsOf } from './work.ts';
 
@@ -41,7 +42,7 @@ export async function unpackAndVerify(
       return true;
     } catch (error) {
       if (!hasCode(error, 'object-damaged', 'object-missing', 'restore-unverified', 'tar-invalid')) throw error;
-      if (!(await nameDamaged(cluster, record, findings, run))) {
+      if (!(await nameDamaged(cluster, record, partsOf(record), subjectOf(record), findings, run))) {
         const object = backupKey(cluster.name, record.era, record.id);
         findings.add({ object, kind: 'damaged', why: error.message, subject: subjectOf(record) });
       }
@@ -51,20 +52,22 @@ export async function unpackAndVerify(
 }
 
 /** A stream that broke off does not say where: every part is asked. @returns whether one of them is to blame. */
-async function nameDamaged(
+export async function nameDamaged(
   cluster: ProtectedCluster,
-  record: BackupRecord,
+  record: SealedParts,
+  parts: readonly StoredPart[],
+  subject: Subject,
   findings: Findings,
   { signal }: Run,
 ): Promise<boolean> {
   let isNamed = false;
-  for (const part of partsOf(record)) {
+  for (const part of parts) {
     try {
       await checkPart(cluster, record, part, { signal });
     } catch (error) {
       if (!hasCode(error, 'object-damaged', 'object-missing')) throw error;
       const kind = error.code === 'object-missing' ? 'missing' : 'damaged';
-      findings.add({ object: part.key, kind, why: error.message, subject: subjectOf(record) });
+      findings.add({ object: part.key, kind, why: error.message, subject });
       isNamed = true;
     }
   }
@@ -72,28 +75,3 @@ async function nameDamaged(
 }
 
 const subjectOf = ({ era, id }: BackupRecord) => ({ of: 'backup', era, id }) as const;
-
-/**
- * The backup to unpack: the newest, or the one whose id begins so.
- * @throws {PgproofError} `backup-missing`, `backup-ambiguous`
- */
-export function chooseBackup(records: readonly BackupRecord[], wanted: string | null, cluster: string): BackupRecord {
-  const sorted = records.toSorted((a, b) => (a.stoppedAt < b.stoppedAt ? -1 : 1));
-  const fitting = wanted === null ? sorted.slice(-1) : sorted.filter(({ id }) => id.startsWith(wanted));
-  const [backup] = fitting;
-  if (backup === undefined) {
-    throw new PgproofError(
-      'backup-missing',
-      `cluster '${cluster}' has no whole backup${wanted === null ? '' : ` '${wanted}'`}`,
-      {
-        facts: { cluster, backup: wanted },
-        hint: `See: pgproof list ${cluster}`,
-      },
-    );
-  }
-  if (fitting.length === 1) return backup;
-  throw new PgproofError('backup-ambiguous', `'${wanted}' begins ${fitting.length} backups of '${cluster}'`, {
-    facts: { cluster, backup: wanted, fitting: fitting.map(({ id }) => id) },
-    hint: 'Give more of the id.',
-  });
-}

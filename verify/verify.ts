@@ -7,7 +7,8 @@ import { inRepository, type ProtectedCluster } from '../postgres/cluster.ts';
 import { reported } from '../report/file.ts';
 import type { Workflow } from '../report/report.ts';
 import { verifyOutcome } from '../report/verify.ts';
-import { findBackupIn } from '../repository/merged.ts';
+import { chooseEntry } from '../repository/entries.ts';
+import { listBackupsIn, listDumpsIn } from '../repository/merged.ts';
 import { assertOwner } from '../repository/owner.ts';
 import { earlierVerifies } from './earlier.ts';
 import { verifyRepository } from './repository.ts';
@@ -89,6 +90,7 @@ function away(repository: string, error: PgproofError): VerifiedRepository {
     complete: false,
     unread: [],
     unpacked: [],
+    dumpsRead: [],
     notes: [],
   };
 }
@@ -100,9 +102,14 @@ async function refuseUnknownBackup(
   signal: AbortSignal,
 ): Promise<void> {
   if (wanted === null) return;
-  await findBackupIn(cluster.repositories, cluster.keys, cluster.name, wanted, { signal }).catch((error: unknown) => {
+  const { repositories, keys, name } = cluster;
+  const { entries: backups } = await listBackupsIn(repositories, keys, name, { signal });
+  const { entries: dumps } = await listDumpsIn(repositories, keys, name, { signal });
+  try {
+    chooseEntry<unknown>([...backups, ...dumps], { what: 'backup or dump', cluster: name }, wanted);
+  } catch (error) {
     if (hasCode(error, 'backup-missing', 'backup-ambiguous')) throw error;
-  });
+  }
 }
 
 /** Reading is anybody's; replacing is the owner's. */

@@ -1,17 +1,24 @@
 import type { SegmentName } from '../core/segment.ts';
+import { dumpParts } from '../repository/dumps.ts';
 import { walKey } from '../repository/layout.ts';
-import type { BackupRecord, StoredPart } from '../repository/record.ts';
+import type { BackupRecord, DumpRecord, StoredPart } from '../repository/record.ts';
 import type { WalObject } from './census.ts';
-import type { KnownEra } from './documents.ts';
+import type { Known } from './documents.ts';
 
 /** One object whose bytes can be read back. */
 export type Item = { key: string; bytes: number } & (
   | { of: 'backup'; era: string; record: BackupRecord; part: StoredPart; listed: number | undefined }
+  | { of: 'dump'; record: DumpRecord; part: StoredPart; listed: number | undefined }
   | { of: 'wal'; era: string; segment: SegmentName; tag: string; segmentBytes: number }
 );
 
-/** Everything that has bytes to compare: parts of backups that are committed, and WAL. */
-export function* itemsOf(cluster: string, eras: readonly KnownEra[]): Generator<Item> {
+/** Everything that has bytes to compare: parts of backups and dumps that are committed, and WAL. */
+export function* itemsOf(cluster: string, { eras, dumps }: Known): Generator<Item> {
+  for (const record of dumps.records) {
+    const there = dumps.census.parts.get(record.id);
+    for (const part of dumpParts(record))
+      yield { of: 'dump', record, part, listed: there?.get(part.key), key: part.key, bytes: part.storedBytes };
+  }
   for (const { name: era, census, records, record: eraRecord } of eras) {
     for (const record of records) {
       const there = census.parts.get(record.id);

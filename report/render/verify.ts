@@ -29,6 +29,7 @@ function renderRepository(one: VerifiedRepository): string {
       ...(one.unpacked.length === 0
         ? []
         : [['unpacked', `${one.unpacked.join(', ')}: pg_verifybackup found it whole`] as const]),
+      ...(one.dumpsRead.length === 0 ? [] : [['dumps read', `${one.dumpsRead.join(', ')}: whole to the end`] as const]),
     ]),
     section('found', lines(findings)),
     section('could not be read, so nobody knows', lines(one.unread.map(({ object, why }) => `${object}: ${why}`))),
@@ -56,11 +57,13 @@ function renderFinding({ kind, object, through, objects, why, affects, repair }:
   ].join('\n');
 }
 
-function affectedLines({ backups, cutShort, from, to }: Affected): string[] {
+function affectedLines({ backups, cutShort, dumps, globals, from, to }: Affected): string[] {
   const lost = from === null ? [] : [`cannot be restored from here: what is behind ${positionOf(from)}${until(to)}`];
   return [
     ...(backups.length === 0 ? [] : [`cannot be restored from here at all: backup ${backups.join(', ')}`]),
     ...(cutShort.length === 0 ? [] : [`can be restored only up to there: backup ${cutShort.join(', ')}`]),
+    ...(dumps.length === 0 ? [] : [`cannot be restored from here at all: dump ${dumps.join(', ')}`]),
+    ...(globals.length === 0 ? [] : [`can be restored from here without its globals only: dump ${globals.join(', ')}`]),
     ...lost,
   ];
 }

@@ -87,6 +87,7 @@ test('a backup whose stop lies on a boundary does not need the segment that begi
   expect(affectedBy(facts, [damage]).get('x')).toEqual({
     backups: [],
     cutShort: ['a'],
+    ...{ dumps: [], globals: [] },
     from: { lsn: lsn(3), at: null },
     to: null,
   });
@@ -114,6 +115,7 @@ test('damage of a backup takes those that were made on top of it along', () => {
   expect(affectedBy(facts, [damage]).get('x')).toEqual({
     backups: ['a', 'b', 'c'],
     cutShort: [],
+    ...{ dumps: [], globals: [] },
     from: { lsn: lsn(2, 100), at: 'a' },
     to: { lsn: lsn(8, 100), at: 'd' },
   });
