@@ -11,7 +11,7 @@ import { currentEra } from '../repository/eras.ts';
 import { assertReads } from '../repository/keys.ts';
 import { listBackupsIn, type Unasked } from '../repository/merged.ts';
 import type { EraRecord } from '../repository/record.ts';
-import { listReports } from '../repository/reports.ts';
+import { type AwayRepositories, reportsDown } from '../repository/report-entries.ts';
 import { checkTargetFolder } from '../restore/folder.ts';
 import { eraUndeclared } from '../wal/lineage.ts';
 import type { DrillFolder } from './folder.ts';
@@ -91,7 +91,7 @@ async function checkCatalogue(
 ): Promise<DrillCheckResult> {
   const { entries, unasked } = await listBackupsIn(cluster.repositories, cluster.keys, cluster.name, { signal });
   const here = entries.filter((entry) => entry.era === era.era);
-  if (here.length === 0) await refuseUnlessLost(cluster, era);
+  if (here.length === 0) await refuseUnlessLost(cluster, era, signal);
   const isOne = cluster.repositories.length === 1;
   const damaged = here.flatMap(({ id, damagedIn }) =>
     damagedIn.map(({ repository, error }) => `${id}${isOne ? '' : ` in '${repository}'`}: ${error.message}`),
@@ -107,16 +107,24 @@ async function checkCatalogue(
 const unaskedText = (unasked: readonly Unasked[]): string =>
   unasked.length === 0 ? '' : `; not asked: ${unasked.map(({ repository }) => repository).join(', ')}`;
 
-/** No backup yet is a refusal. No backup any more, though a report tells of one, is what a drill is there to find. */
-async function refuseUnlessLost(cluster: ProtectedCluster, era: EraRecord): Promise<void> {
-  const reports = await Promise.all(cluster.repositories.map((repository) => listReports(repository, cluster.name)));
-  const made = reports.flat().some(({ operation, status, result }) => {
-    const backup = backupResult.safeParse(result);
-    return operation === 'backup' && status === 'SUCCESS' && backup.data?.era === era.era;
-  });
-  if (made) return;
-  throw new PgproofError('backup-missing', `there is no backup of ${cluster.name} yet, so there is nothing to drill`, {
-    facts: { cluster: cluster.name, era: era.era },
-    hint: `Take one: pgproof backup ${cluster.name}`,
+/**
+ * No backup yet is a refusal. No backup any more, though a report tells of one, is what a drill is there to find. A report that
+ * cannot be read may be the one.
+ */
+async function refuseUnlessLost(
+  { name, repositories }: ProtectedCluster,
+  { era }: EraRecord,
+  signal: AbortSignal,
+): Promise<void> {
+  const unread: AwayRepositories = new Map();
+  const source = { cluster: name, repositories };
+  for await (const entry of reportsDown([source], { kinds: new Set(['backup']) }, { signal, away: unread })) {
+    if (entry.state === 'damaged') unread.set(entry.id, entry.error);
+    else if (entry.report.status === 'SUCCESS' && backupResult.safeParse(entry.report.result).data?.era === era) return;
+  }
+  for (const error of unread.values()) throw error;
+  throw new PgproofError('backup-missing', `there is no backup of ${name} yet, so there is nothing to drill`, {
+    facts: { cluster: name, era },
+    hint: `Take one: pgproof backup ${name}`,
   });
 }
