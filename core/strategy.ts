@@ -4,6 +4,7 @@ import type { retention } from './config/retention.ts';
 import type { schedules } from './config/schedules.ts';
 import { durationText } from './duration.ts';
 import { formatBytes, formatSeconds } from './format.ts';
+import { chooseDumps } from './strategy-dumps.ts';
 
 /** What a cluster is, and what is wanted of its backups. */
 export type Needs = {
@@ -15,10 +16,15 @@ export type Needs = {
   rto: number | null;
   /** It has a second repository that `copy` brings up to date. */
   offsite: boolean;
+  /** Old scripts whose work is taken over: when their crontab ran them, they run on. */
+  scripts?: readonly OldScript[];
 };
 
+/** Dumps with labels; base backups and WAL; dumps to a folder and a bucket. */
+export type OldScript = 'labelled' | 'physical' | 'files';
+
 /** A section of the configuration as a person writes it, and what stands above it as a comment. */
-type Said<Value> = { value: Value; why: string };
+export type Said<Value> = { value: Value; why: string };
 
 /** Schedules, retention and objectives that fit a cluster: the beginning of a configuration, for people to change. */
 export type Strategy = {
@@ -41,27 +47,33 @@ const largeBytes = 1000 * gigabyte;
 /** Bytes a second that a restore is reckoned with until a drill has measured it. */
 const restoreRate = 100e6;
 
-/** The three strategies: small (a backup a day), middle (base backups and WAL), large (continuous WAL and PITR). */
+/** The three strategies: small (a backup and a dump a day), middle (base backups and WAL), large (continuous WAL and PITR). */
 export function chooseStrategy(needs: Needs): Strategy {
   const name = sizeOf(needs);
-  const often = name !== 'large' || isHurried(needs);
+  const weekly = name === 'large' || needs.scripts?.includes('physical') === true;
+  const often = !weekly || isHurried(needs);
+  const dumps = chooseDumps(name, needs.scripts ?? []);
   return {
     name,
-    why: `${name}, for ${formatBytes(needs.bytes)}, RPO ${durationText(needs.rpo)}, RTO ${needs.rto === null ? 'not given' : durationText(needs.rto)}: ${storyOf(name, often)}.`,
+    why: `${name}, for ${formatBytes(needs.bytes)}, RPO ${durationText(needs.rpo)}, RTO ${needs.rto === null ? 'not given' : durationText(needs.rto)}: ${storyOf(name, often)}, ${dumps.story}.`,
     objectives: {
       value: { rpo: durationText(needs.rpo), ...(needs.rto === null ? {} : { rto: durationText(needs.rto) }) },
       why: 'What the backups have to make possible. Checks, drills and alarms measure against it.',
     },
-    retention: retentions[name],
-    schedules: { base: baseSchedule(name, often), ...common(name, needs) },
-    notes: notesOn(needs),
+    retention: {
+      value: { ...retentions[name].value, dumps: dumps.tiers },
+      why: `${retentions[name].why} ${dumps.why}`,
+    },
+    schedules: { base: baseSchedule(name, often), ...dumps.schedules, ...common(name, needs) },
+    notes: notesOn(name, needs),
   };
 }
 
 function storyOf(name: Strategy['name'], often: boolean): string {
-  if (name === 'small') return 'a backup a day, WAL between them';
-  if (name === 'middle') return 'a base backup a day, WAL all the time';
-  return `a base backup a ${often ? 'day' : 'week'}, WAL all the time, any second by replay`;
+  const period = often ? 'day' : 'week';
+  if (name === 'small') return `a backup a ${period}, WAL between them`;
+  if (name === 'middle') return `a base backup a ${period}, WAL all the time`;
+  return `a base backup a ${period}, WAL all the time, any second by replay`;
 }
 
 function sizeOf({ bytes, rpo }: Needs): Strategy['name'] {
@@ -88,8 +100,10 @@ const retentions: Record<Strategy['name'], Strategy['retention']> = {
 };
 
 function baseSchedule(name: Strategy['name'], often: boolean): Strategy['schedules'][string] {
-  if (name === 'small') return { value: { run: 'backup', calendar: { at: '03:00' } }, why: 'Every night at 03:00.' };
-  if (often) return { value: { run: 'backup', calendar: { at: '02:00' } }, why: 'Every night at 02:00.' };
+  if (often) {
+    const at = name === 'small' ? '03:00' : '02:00';
+    return { value: { run: 'backup', calendar: { at } }, why: `Every night at ${at}.` };
+  }
   return { value: { run: 'backup', calendar: { at: '02:00', weekdays: 'sunday' } }, why: 'On Sundays at 02:00.' };
 }
 
@@ -123,7 +137,7 @@ function common(name: Strategy['name'], { rpo, offsite }: Needs): Strategy['sche
   };
 }
 
-function notesOn({ bytes, rpo, rto, offsite }: Needs): string[] {
+function notesOn(name: Strategy['name'], { bytes, rpo, rto, offsite }: Needs): string[] {
   const restore = bytes / restoreRate;
   return [
     ...(rto !== null && restore > rto
@@ -136,7 +150,11 @@ function notesOn({ bytes, rpo, rto, offsite }: Needs): string[] {
           `An RPO of ${durationText(rpo)} makes PostgreSQL end a WAL segment every few seconds; look at what that costs in the store.`,
         ]
       : []),
-    'A dump a week, kept 12 weeks, belongs to this strategy. Dumps come with a later version.',
+    ...(name === 'large'
+      ? [
+          `A dump of ${formatBytes(bytes)} takes hours, and vacuum removes nothing that died meanwhile. Name the databases that need one under dumps.databases, or remove the schedule.`,
+        ]
+      : []),
     ...(offsite
       ? []
       : [

@@ -6,13 +6,14 @@ import type { Strategy } from '../../core/strategy.ts';
 import { parseConfig } from '../../host/config.ts';
 import { defaultStateDir } from '../../host/paths.ts';
 import { unwritable } from '../../repository/private-file-write.ts';
+import { retentionFrom } from './old-work.ts';
 import type { InitPlan } from './plan.ts';
 import type { Setting } from './settings.ts';
 
 /** A commented configuration for one cluster; everything left out has its default (docs/configuration.md). */
 export function configText(plan: InitPlan, strategy: Strategy, timezone: string): string {
   const { cluster, host, connection, repositories, keyFile, old } = plan;
-  const retention = old?.retention ?? strategy.retention;
+  const retention = retentionFrom(strategy, old?.work);
   const schedules = Object.entries(strategy.schedules);
   const document = new Document({
     timezone,
@@ -23,10 +24,12 @@ export function configText(plan: InitPlan, strategy: Strategy, timezone: string)
       [cluster]: {
         host,
         connection,
+        ...(old?.work.tools === undefined ? {} : { tools: old.work.tools }),
         repositories: repositories.map(({ name }) => name),
         ...(keyFile === null ? {} : { key: cluster }),
         objectives: strategy.objectives.value,
         retention: retention.value,
+        ...(old?.work.dumps === undefined ? {} : { dumps: old.work.dumps }),
         schedules: Object.fromEntries(schedules.map(([name, { value }]) => [name, value])),
       },
     },
@@ -35,6 +38,7 @@ export function configText(plan: InitPlan, strategy: Strategy, timezone: string)
   say(['timezone'], 'What the times of schedules mean.');
   say(['clusters', cluster, 'objectives'], strategy.objectives.why);
   say(['clusters', cluster, 'retention'], retention.why, 'Nothing is deleted but by `pgproof expire`.');
+  if (old?.work.dumps !== undefined) say(['clusters', cluster, 'dumps'], 'What the old scripts dumped.');
   say(['clusters', cluster, 'schedules'], `\`pgproof schedules apply\` brings them to Temporal.`);
   for (const [name, { why }] of schedules) say(['clusters', cluster, 'schedules', name], why);
   document.commentBefore = lines([

@@ -1,6 +1,6 @@
 import { PgproofError } from '../../core/errors.ts';
-import type { Strategy } from '../../core/strategy.ts';
 import { type Line, readEnvFile } from './env-file.ts';
+import { containerOf, type OldWork, scriptsOf, workOf } from './old-work.ts';
 import { type RepositorySection, repositorySection } from './repository.ts';
 import {
   credentialsFile,
@@ -15,7 +15,6 @@ import {
   passwordFile,
   refusedSetting,
   type Setting,
-  windowDays,
 } from './settings.ts';
 
 /** A file that is made beside the configuration, mode 0600. @param name without its folder. */
@@ -31,7 +30,7 @@ export type OldScripts = {
   encrypted: boolean;
   /** Nearest first. */
   repositories: [RepositorySection, ...RepositorySection[]];
-  retention: Strategy['retention'] | null;
+  work: OldWork;
   secrets: SecretFile[];
   settings: Setting[];
 };
@@ -47,7 +46,8 @@ export async function readOldScripts(
 ): Promise<OldScripts> {
   const lines = await readEnvFile(file);
   const isOverruled = ({ flag }: Known): boolean => flag !== undefined && flags.has(flag);
-  const old = readAll(file, lines, isOverruled);
+  const read = readAll(file, lines, isOverruled);
+  const old: Old = { ...read, scripts: scriptsOf(read, lines), ...containerOf(read, lines) };
   return {
     ...whereOf(old),
     ...(old.port === undefined ? {} : { port: old.port }),
@@ -56,7 +56,7 @@ export async function readOldScripts(
     ...(old.cipher === undefined ? {} : { cipher: old.cipher }),
     encrypted: isEncrypted(old),
     repositories: repositoriesOf(old, cluster, folder, file),
-    retention: retentionOf(old),
+    work: workOf(old),
     secrets: secretsOf(old, cluster),
     settings: lines.map(({ name, value }) => becameOf(name, value, old, cluster, isOverruled)),
   };
@@ -100,13 +100,6 @@ function whereOf({ host }: Old): Pick<OldScripts, 'where'> {
   if (host === undefined) return {};
   if (host.startsWith('/')) return { where: { socket: host } };
   return { where: { host: host === 'host.docker.internal' ? '127.0.0.1' : host } };
-}
-
-function retentionOf(old: Old): OldScripts['retention'] {
-  if (old.days === undefined && old.baseDays === undefined && old.walDays === undefined) return null;
-  const window = windowDays(old);
-  const wal = old.walDays !== undefined && old.walDays > window ? { wal: `${old.walDays}d` } : {};
-  return { value: { window: `${window}d`, ...wal }, why: 'As the old scripts had it.' };
 }
 
 function repositoriesOf(old: Old, cluster: string, folder: string, file: string): OldScripts['repositories'] {

@@ -124,7 +124,8 @@ async function lookAtServer(
 async function needsOf(plan: InitPlan, bytes: number, { json, signal }: Session): Promise<Needs> {
   const isTerminal = process.stdin.isTTY && process.stderr.isTTY && !json;
   const terminal = isTerminal ? { input: process.stdin, output: process.stderr, signal } : null;
-  return { ...(await completeNeeds(plan.needs, bytes, terminal)), offsite: plan.repositories.length > 1 };
+  const needs = await completeNeeds(plan.needs, bytes, terminal);
+  return { ...needs, offsite: plan.repositories.length > 1, scripts: plan.old?.work.scripts ?? [] };
 }
 
 /** What the schema does not take is said before anything is there. The secrets come first: the configuration names them. */

@@ -3,6 +3,7 @@ import type { ConnectionConfig } from '../../core/config.ts';
 import type { Needs, Strategy } from '../../core/strategy.ts';
 import type { KeyCipher } from '../../repository/keys.ts';
 import type { SecretFile } from './from-env.ts';
+import type { OldWork } from './old-work.ts';
 import type { RepositorySection } from './repository.ts';
 import type { Setting } from './settings.ts';
 
@@ -27,7 +28,7 @@ export type InitPlan = {
   /** Made beside the configuration. */
   secrets: SecretFile[];
   /** What `--from-env` named, and what became of each setting in it. */
-  old: { file: string; settings: Setting[]; retention: Strategy['retention'] | null } | null;
+  old: { file: string; settings: Setting[]; work: OldWork } | null;
 };
 
 /** What init has made and what remains to be done. */

@@ -1,4 +1,6 @@
+import { databaseName } from '../../core/dump.ts';
 import { PgproofError } from '../../core/errors.ts';
+import type { OldScript } from '../../core/strategy.ts';
 import type { KeyCipher } from '../../repository/keys.ts';
 
 /** What became of one setting of the old scripts. `comment`: it has no effect, and the configuration says so. */
@@ -13,6 +15,12 @@ export type Setting = {
 /** The old scripts' settings by what they mean, whatever their names. */
 export type Old = {
   mode?: 'docker' | 'host';
+  /** The container that POSTGRES_HOST names in docker mode. */
+  container?: string;
+  /** What was to be done. */
+  scripts?: readonly OldScript[];
+  database?: string;
+  globals?: boolean;
   host?: string;
   port?: number;
   user?: string;
@@ -92,10 +100,11 @@ const password: Known = {
   became: (_, cluster) => ['file', `${passwordFile(cluster)}, which clusters.${cluster}.connection.password names`],
 };
 const database: Known = {
-  became: () => [
-    'comment',
-    'what the scripts dumped; a base backup holds all databases. Dumps come with a later version',
-  ],
+  into: ['database', (value) => databaseName.safeParse(value).data, 'the name of a database, at most 63 bytes'],
+  became: (old, cluster) =>
+    hasDumps(old)
+      ? ['configuration', `clusters.${cluster}.dumps.databases; a base backup holds all databases`]
+      : ['comment', 'where the scripts connected to; base backups and dumps hold all databases'],
 };
 const token: Known = {
   into: ['securityToken', text, 'a token'],
@@ -109,12 +118,18 @@ const compression: Known = { became: () => ['comment', 'backups and WAL are alwa
 export const knownSettings: Record<string, Known> = {
   POSTGRES_CONNECTION_MODE: {
     into: ['mode', word('docker', 'host'), 'docker or host'],
-    became: ({ mode }) => [
-      'comment',
-      mode === 'docker'
-        ? 'pgproof runs beside the data directory, as the user that owns it; for a server in a container see docs/containers.md'
-        : 'pgproof always runs on the host of the server',
-    ],
+    became: ({ mode, container }, cluster) => {
+      if (mode !== 'docker') return ['comment', 'pgproof always runs on the host of the server'];
+      return container === undefined
+        ? [
+            'comment',
+            `POSTGRES_HOST names no container: if pg_dump shall run in one, set clusters.${cluster}.tools.docker`,
+          ]
+        : [
+            'configuration',
+            `clusters.${cluster}.tools.docker: pg_dump runs in container '${container}'; for backups see docs/containers.md`,
+          ];
+    },
   },
   POSTGRES_HOST: host,
   PG_HOST: host,
@@ -168,10 +183,7 @@ export const knownSettings: Record<string, Known> = {
 
   RETENTION_DAYS: {
     into: ['days', days, 'a number of days from 1 to 99999'],
-    became: ({ baseDays }, cluster) =>
-      baseDays === undefined
-        ? ['configuration', `clusters.${cluster}.retention.window, for base backups in place of dumps`]
-        : ['comment', 'for dumps, which come with a later version; BASE_BACKUP_RETENTION_DAYS counts'],
+    became: (_, cluster) => ['configuration', `clusters.${cluster}.retention.dumps: dumps of each tier`],
   },
   BASE_BACKUP_RETENTION_DAYS: {
     into: ['baseDays', days, 'a number of days from 1 to 99999'],
@@ -208,10 +220,8 @@ export const knownSettings: Record<string, Known> = {
   },
   BACKUP_UPLOAD_TOOL: { became: () => ['comment', 'pgproof speaks to the bucket itself'] },
   INCLUDE_GLOBALS: {
-    became: () => [
-      'comment',
-      'a base backup holds roles and rights. Dumps, and globals with them, come with a later version',
-    ],
+    into: ['globals', yes, 'true or false'],
+    became: (_, cluster) => ['configuration', `clusters.${cluster}.dumps.globals`],
   },
   OSS_BUCKET: { into: ['bucket', text, 'a bucket'], flag: 'repository', became: bucketKey('bucket') },
   OSS_REGION: { into: ['region', text, 'a region'], flag: 'repository', became: bucketKey('region') },
@@ -247,7 +257,9 @@ export const credentialsFile = (cluster: string): string => `${cluster}.oss-cred
 
 /** Without a word on it, pgproof encrypts. */
 export const isEncrypted = ({ encrypted, walEncrypted }: Old): boolean => (encrypted ?? true) || walEncrypted === true;
-export const windowDays = ({ baseDays, days: dumps }: Old): number => baseDays ?? dumps ?? 7;
+export const windowDays = ({ baseDays }: Old): number => baseDays ?? 7;
+/** Physical scripts alone made none. */
+export const hasDumps = ({ scripts = [] }: Old): boolean => scripts.includes('labelled') || scripts.includes('files');
 export const isBucket = (old: Old): boolean => old.bucket !== undefined && old.store !== 'local';
 /** Without BACKUP_MODE and a bucket the scripts wrote to a folder. */
 export const isLocal = (old: Old): boolean => old.store !== 'oss';

@@ -20,7 +20,8 @@ async function takenOver(env: string, options: InitOptions = {}) {
     'shop',
   );
   expect(readdirSync(folder)).toEqual(['old.env']); // looked at, nothing made
-  const needs = { bytes: 50e9, rpo: 300, rto: null, offsite: plan.repositories.length > 1 };
+  const scripts = plan.old?.work.scripts ?? [];
+  const needs = { bytes: 50e9, rpo: 300, rto: null, offsite: plan.repositories.length > 1, scripts };
   const text = configText(plan, chooseStrategy(needs), 'UTC');
   const config = parseConfig('/pgproof.yaml', text);
   const became = Object.fromEntries((plan.old?.settings ?? []).map((each) => [each.name, each.became]));
@@ -80,7 +81,12 @@ describe('the settings of the old scripts become a configuration', () => {
       database: 'postgres',
       password: { file: join(folder, 'shop.password') },
     });
-    expect(shop.retention).toMatchObject({ window: 14 * 86_400 });
+    const kept = { window: 14 * 86_400, minimum: 1 };
+    expect(shop.retention).toMatchObject({ window: 7 * 86_400, dumps: { full: kept, incremental: kept } });
+    expect(shop.dumps.databases).toEqual(['shop']);
+    expect(shop.tools.docker).toBe('postgres');
+    const dumps = Object.values(shop.schedules).filter(({ run }) => run === 'dump');
+    expect(dumps.map((schedule) => schedule.with)).toEqual([{ tier: 'full' }, { tier: 'incremental' }]);
     expect(shop.key).toBe('shop');
     expect(plan.cipher).toBe('aes-256-gcm');
     expect(Object.keys(config.repositories)).toEqual(['local']);
@@ -89,12 +95,18 @@ describe('the settings of the old scripts become a configuration', () => {
       { name: 'shop.old-encryption-password', content: 'old secret\n' },
     ]);
     expect(plan.password).toBe('pass#word with = and $igns');
-    expect(became).toMatchObject({ POSTGRES_DATABASE: 'comment', POSTGRES_CONNECTION_MODE: 'comment' });
+    expect(became).toMatchObject({
+      POSTGRES_DATABASE: 'configuration',
+      POSTGRES_CONNECTION_MODE: 'configuration',
+      RETENTION_DAYS: 'configuration',
+    });
   });
 
   test('of the physical backups', async () => {
     const { shop, became, text } = await takenOver(physical);
-    expect(shop.retention).toMatchObject({ window: 7 * 86_400, wal: 14 * 86_400 });
+    expect(shop.retention).toMatchObject({ window: 7 * 86_400, wal: 14 * 86_400, dumps: { weekly: { weekly: 12 } } });
+    expect(shop.schedules.base?.calendar).toMatchObject({ calendars: [{ weekdays: [0] }] });
+    expect(shop.dumps.databases).toBe('all');
     expect(became).toMatchObject({
       BASE_BACKUP_RETENTION_DAYS: 'configuration',
       WAL_RETENTION_DAYS: 'configuration',
@@ -126,11 +138,14 @@ describe('the settings of the old scripts become a configuration', () => {
     const read = await new CredentialsFile(file).read(); // as the store does
     expect(read).toMatchObject({ accessKeyId: 'LTAI-id', accessKeySecret: 'LTAI-secret' });
     expect(became).toMatchObject({
-      INCLUDE_GLOBALS: 'comment',
+      INCLUDE_GLOBALS: 'configuration',
+      PG_DATABASE: 'configuration',
       FEISHU_WEBHOOK: 'comment',
       OSS_ACCESS_KEY_SECRET: 'file',
     });
-    expect(text).toContain('#   INCLUDE_GLOBALS=true: a base backup holds roles and rights');
+    expect(shop.dumps).toMatchObject({ databases: ['community'], globals: true });
+    expect(shop.retention.dumps).toEqual({ daily: { window: 30 * 86_400, minimum: 1 } });
+    expect(shop.schedules.dump?.with).toEqual({ tier: 'daily' });
     expect(text).toContain('#   FEISHU_WEBHOOK: not known to pgproof');
   });
 
@@ -156,6 +171,19 @@ describe('the settings of the old scripts become a configuration', () => {
     expect(plan.keyFile).toBeNull();
     expect(shop.key).toBeUndefined();
     expect(text).toContain('#   BACKUP_ENCRYPTION_ALGORITHM=aes-256-cbc: nothing is encrypted');
+  });
+
+  test.each([
+    ['POSTGRES_CONNECTION_MODE=docker\nPOSTGRES_HOST=host.docker.internal', undefined, 'comment'],
+    ['POSTGRES_CONNECTION_MODE=docker\nPOSTGRES_HOST=10.0.0.7', undefined, 'comment'],
+    ['POSTGRES_CONNECTION_MODE=docker', undefined, 'comment'],
+    ['POSTGRES_CONNECTION_MODE=host\nPOSTGRES_HOST=postgres', undefined, 'comment'],
+    ['POSTGRES_CONNECTION_MODE=docker\nPOSTGRES_HOST=pg-main', 'pg-main', 'configuration'],
+  ])('%j: pg_dump runs in container %j', async (env, container, mode) => {
+    const { shop, became } = await takenOver(env, { address: '127.0.0.1' });
+    expect(shop.tools.docker).toBe(container);
+    expect(became.POSTGRES_CONNECTION_MODE).toBe(mode);
+    expect(shop.connection.host).toBe('127.0.0.1');
   });
 
   test('a flag wins over the setting that says the same, and the setting says so', async () => {
@@ -231,6 +259,7 @@ describe('nothing is dropped, and no secret is shown', () => {
 describe('a file that leaves a doubt is refused before anything is made', () => {
   test.each([
     ['POSTGRES_PORT=54x', "POSTGRES_PORT in '.*': '54x' is not a port"],
+    [`POSTGRES_DATABASE=${'x'.repeat(64)}`, 'is not the name of a database, at most 63 bytes'],
     ['RETENTION_DAYS=0', "RETENTION_DAYS in '.*': '0' is not a number of days"],
     ['BACKUP_ENCRYPTION_ENABLED=maybe', "'maybe' is not true or false"],
     ['BACKUP_ENCRYPTION_ALGORITHM=des', "'des' is not one of aes-256-gcm, "],

@@ -44,11 +44,34 @@ describe('a strategy', () => {
 
   test('keeps every promise of its name: a backup a day for 7 days and WAL for 30, or a week of WAL to replay', () => {
     const middle = chooseStrategy(needs());
-    expect(middle.retention.value).toEqual({ window: '7d', wal: '30d' });
+    expect(middle.retention.value).toEqual({ window: '7d', wal: '30d', dumps: { weekly: { weekly: 12 } } });
+    expect(middle.schedules.dump?.value).toMatchObject({ run: 'dump', with: { tier: 'weekly' } });
+    expect(middle.schedules.dump?.value.calendar).toMatchObject({ weekdays: 'sunday' });
     expect(middle.schedules.base?.value).toMatchObject({ run: 'backup', calendar: { at: '02:00' } });
     const large = chooseStrategy(needs({ bytes: 5e12 }));
     expect(large.schedules.base?.value.calendar).toEqual({ at: '02:00', weekdays: 'sunday' });
-    expect(large.retention.value).toEqual({ window: '7d', wal: '14d' });
+    expect(large.retention.value).toMatchObject({ window: '7d', wal: '14d' });
+  });
+
+  test('of a small cluster has a dump a day, kept 7 days, and of each of 12 weeks one', () => {
+    const small = chooseStrategy(needs({ bytes: 20e9, rpo: day }));
+    expect(small.schedules.dump?.value).toEqual({ run: 'dump', calendar: { at: '01:00' }, with: { tier: 'daily' } });
+    expect(small.retention.value).toMatchObject({ dumps: { daily: { last: 7, weekly: 12 } } });
+    expect(small.why).toMatch(/a backup a day, WAL between them, a dump a day\.$/);
+  });
+
+  test('goes on with what the crontabs of old scripts ran', () => {
+    const labelled = chooseStrategy(needs({ scripts: ['labelled'] }));
+    expect(labelled.schedules).toMatchObject({
+      full: { value: { run: 'dump', cron: '0 2 * * 0', with: { tier: 'full' } } },
+      incremental: { value: { run: 'dump', cron: '0 3 * * *', with: { tier: 'incremental' } } },
+    });
+    expect(Object.keys(labelled.retention.value.dumps ?? {})).toEqual(['full', 'incremental']);
+    const physical = chooseStrategy(needs({ scripts: ['physical'] }));
+    expect(physical.schedules.base?.value.calendar).toEqual({ at: '02:00', weekdays: 'sunday' });
+    expect(physical.why).toContain('a base backup a week, WAL all the time, a dump a week');
+    const files = chooseStrategy(needs({ scripts: ['files'] }));
+    expect(files.schedules.dump?.value).toEqual({ run: 'dump', cron: '0 2 * * *', with: { tier: 'daily' } });
   });
 
   test('of a large cluster takes a backup a day where a week of replay would break the RTO', () => {
@@ -87,7 +110,12 @@ describe('the configuration', () => {
         ...(each.rto === null ? {} : { rto: each.rto }),
       });
       const runs = Object.values(clusters.shop?.schedules ?? {}).map(({ run }) => run);
-      expect(runs).toEqual(['backup', 'walSync', ...(each.offsite ? ['copy'] : []), 'expire', 'verify', 'drill']);
+      expect(runs).toEqual([
+        ...['backup', 'dump', 'walSync'],
+        ...(each.offsite ? ['copy'] : []),
+        ...['expire', 'verify', 'drill'],
+      ]);
+      expect(Object.keys(clusters.shop?.retention.dumps ?? {})).toHaveLength(1);
       expect(wantedSchedules(config).map(({ operation }) => operation)).toEqual(runs); // what `schedules apply` makes of it
     }
   });
@@ -101,6 +129,7 @@ describe('the configuration', () => {
       'retention',
       'schedules',
       'base',
+      'dump',
       'wal',
       'expire',
       'verify',
