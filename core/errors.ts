@@ -115,7 +115,7 @@ export const errorKinds = {
   'database-exists': { permanent: true, exit: 2 },
   'database-missing': { permanent: true, exit: 2 },
   'database-not-empty': { permanent: true, exit: 2 },
-  'database-in-use': { permanent: false, exit: 1 },
+  'database-in-use': { permanent: true, exit: 1 },
   'dump-refused': { permanent: true, exit: 2 },
   'dump-unverified': { permanent: false, exit: 1 },
   'dump-unfit': { permanent: true, exit: 3 },

@@ -12,7 +12,7 @@ import type { RestorePlan } from './record.ts';
  */
 export async function withPlanLock<T>(
   { name, paths }: ProtectedCluster,
-  plan: RestorePlan,
+  plan: Pick<RestorePlan, 'id'>,
   signal: AbortSignal,
   use: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {

@@ -53,7 +53,7 @@ function resultFile(cluster: ProtectedCluster, id: string): string {
   return planFile(cluster, id).replace(/\.json$/, '.result.json');
 }
 
-async function readDocument<T extends z.ZodType>(path: string, schema: T): Promise<z.output<T> | null> {
+export async function readDocument<T extends z.ZodType>(path: string, schema: T): Promise<z.output<T> | null> {
   try {
     return schema.parse(JSON.parse(await readFile(path, 'utf8')));
   } catch (cause) {

@@ -11,22 +11,29 @@ type Options = { signal: AbortSignal };
 /** Copying template0, or waiting for a checkpoint, takes no longer. */
 const patience = { statementTimeoutSeconds: 600 };
 
-/** Makes an empty database as the dump's was. @param marker its comment. */
+/** @param owner null: who makes it. @param marker its comment. */
+export type NewDatabase = { name: string; owner: string | null; marker: string | null };
+
+/** Makes an empty database as the dump's was. */
 export async function createDatabase(
   connection: ConnectionConfig,
-  name: string,
+  database: NewDatabase,
   like: DumpRecord['server'] | null,
-  marker: string | null,
   { signal }: Options,
 ): Promise<void> {
   await inServer(connection, signal, async (client, major) => {
-    await execute(client, createStatement(name, like, major));
-    if (marker !== null) await execute(client, commentStatement(name, marker));
+    await execute(client, createStatement(database, like, major));
+    if (database.marker !== null) await execute(client, commentStatement(database.name, database.marker));
   });
 }
 
-export function createStatement(name: string, like: DumpRecord['server'] | null, major: number): string {
+export function createStatement(
+  { name, owner }: Pick<NewDatabase, 'name' | 'owner'>,
+  like: DumpRecord['server'] | null,
+  major: number,
+): string {
   const parts = [`CREATE DATABASE ${escapeIdentifier(name)} TEMPLATE template0`];
+  if (owner !== null) parts.push(`OWNER ${escapeIdentifier(owner)}`);
   if (like?.encoding) parts.push(`ENCODING ${escapeLiteral(like.encoding)}`);
   if (like?.collate && like.ctype) {
     const provider = like.provider ?? 'libc';
@@ -38,7 +45,7 @@ export function createStatement(name: string, like: DumpRecord['server'] | null,
   return parts.join(' ');
 }
 
-const commentStatement = (name: string, text: string | null): string =>
+export const commentStatement = (name: string, text: string | null): string =>
   `COMMENT ON DATABASE ${escapeIdentifier(name)} IS ${text === null ? 'NULL' : escapeLiteral(text)}`;
 
 /** Null: there is no such database; otherwise its comment, or ''. */
@@ -60,20 +67,8 @@ export async function dropDatabase(connection: ConnectionConfig, name: string, {
   );
 }
 
-export async function commentDatabase(
-  connection: ConnectionConfig,
-  name: string,
-  text: string | null,
-  { signal }: Options,
-): Promise<void> {
-  await inServer(connection, signal, (client) => execute(client, commentStatement(name, text)));
-}
-
 export const renameStatement = (from: string, to: string): string =>
   `ALTER DATABASE ${escapeIdentifier(from)} RENAME TO ${escapeIdentifier(to)}`;
-
-export const ownerStatement = (name: string, role: string): string =>
-  `ALTER DATABASE ${escapeIdentifier(name)} OWNER TO ${escapeIdentifier(role)}`;
 
 /** Statements in one transaction. */
 export async function together(

@@ -39,8 +39,8 @@ export type RestoreInto = {
 };
 
 /**
- * Restores a dump into one database: fetched and checked, the database made (template0, with the encoding and the locale of the
- * dump's), globals on wish, pg_restore or psql, counts and assertions. A database that it made stays when it fails.
+ * Restores a dump into one database: fetched and checked, the globals on wish, the database made (template0, with the
+ * encoding and the locale of the dump's), pg_restore or psql, counts and assertions. A database that it made stays when it fails.
  * @throws {PgproofError} `dump-restore-failed` with the first errors; `database-exists`, `database-not-empty`, `database-missing`;
  * `dump-unfit`: the server lacks what the dump needs; `restore-unverified`, `object-damaged`, `no-space`, …
  */
@@ -60,13 +60,13 @@ export async function restoreDump(
     if (listFile !== null) await writeFile(listFile, options.select as string, { mode: 0o600, flag: 'wx' });
     const path = way.staged ? await timed('fetch', () => stageDump(source, into.staging, run)) : null;
     const fit = await timed('prepare', () => prepare(source, into, options, path, listFile, run));
-    if (mode === 'new')
-      await timed('create', () => createDatabase(connection, database, source.server, into.marker ?? null, run));
     const { globals } = fit;
     if (globals !== null) await timed('globals', () => applyGlobals(globals, tools, connection, run));
+    const made = { name: database, owner: ownerOf(source, options, fit), marker: into.marker ?? null };
+    if (mode === 'new') await timed('create', () => createDatabase(connection, made, source.server, run));
     await timed('restore', () => load(source, into, options, { ...way, ...fit, path, listFile }, run));
-    const made = options.content === 'data' ? null : fit.needs.tables;
-    const counted = await timed('count', () => countRestored(connection, database, made, run.signal));
+    const tables = options.content === 'data' ? null : fit.needs.tables;
+    const counted = await timed('count', () => countRestored(connection, database, tables, run.signal));
     const checks = await timed('checks', () => askChecks(connection, database, into.checks ?? [], run.signal));
     return {
       dump: source.what,
@@ -88,6 +88,17 @@ export async function restoreDump(
     await rm(join(into.staging, 'dump'), { recursive: true, force: true });
     if (listFile !== null) await rm(listFile, { force: true });
   }
+}
+
+/** Who owns the database that is made: as in the dump where that role is there. Null: who restores. */
+function ownerOf(
+  { server: taken }: DumpSource,
+  { owner }: DecidedRestore,
+  { server, globals }: Pick<Prepared, 'server' | 'globals'>,
+): string | null {
+  const wanted = typeof owner === 'object' ? owner.role : owner === 'dump' ? (taken?.owner ?? null) : null;
+  const known = [...(server.superuser ? server.roles : server.memberOf), ...(globals?.makes ?? [])];
+  return wanted !== null && known.includes(wanted) ? wanted : null;
 }
 
 export type Way = {

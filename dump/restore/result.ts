@@ -31,3 +31,16 @@ export const dumpRestoreResult = z.object({
   notes: z.array(z.string()),
 });
 export type DumpRestoreResult = z.infer<typeof dumpRestoreResult>;
+
+/** What carrying out a plan came to: the result of its report. */
+export const plannedResult = dumpRestoreResult.extend({
+  kind: z.literal('dump'),
+  planId: z.string(),
+  /** Name of the cluster whose server holds it now. */
+  server: z.string(),
+  mode: z.string(),
+  /** What the database is called that was there before; null where there was none, or it was changed itself. */
+  replaced: z.string().nullable(),
+  finishedAt: z.iso.datetime(),
+});
+export type PlannedResult = z.infer<typeof plannedResult>;

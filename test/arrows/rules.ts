@@ -4,6 +4,7 @@ const BASE = ['parts', 'postgres', 'repository', 'storage', 'codec', 'core'];
 const SIDEWAYS: Record<string, string[]> = {
   backup: ['wal'],
   restore: ['wal'],
+  dump: ['restore'],
   drill: ['restore', 'wal', 'dump'],
   verify: ['restore', 'wal', 'dump'],
   import: ['backup', 'dump', 'restore', 'wal'],

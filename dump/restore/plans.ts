@@ -1,0 +1,44 @@
+import { join } from 'node:path';
+import * as z from 'zod';
+import { PgproofError } from '../../core/errors.ts';
+import { isRunId } from '../../core/ids.ts';
+import type { ProtectedCluster } from '../../postgres/cluster.ts';
+import { readDocument } from '../../restore/plans.ts';
+import { writeDurably } from '../../storage/durable-file.ts';
+import { type DumpPlan, dumpPlan } from './plan-record.ts';
+import { type PlannedResult, plannedResult } from './result.ts';
+
+/** Writes the plan, 0600, and answers once it is durable. */
+export async function saveDumpPlan(cluster: ProtectedCluster, plan: DumpPlan): Promise<void> {
+  await writeDurably(fileOf(cluster, plan.id), JSON.stringify(plan));
+}
+
+/**
+ * Null: there is no such plan, or it is one of a physical restore (restore/plans.ts reads those, and says what is wrong).
+ * @throws {PgproofError} `plan-invalid` when it is not readable, or another cluster's.
+ */
+export async function loadDumpPlan(cluster: ProtectedCluster, id: string): Promise<DumpPlan | null> {
+  if (!isRunId(id)) return null;
+  const any = await readDocument(fileOf(cluster, id), z.looseObject({ kind: z.unknown() }).nullable());
+  if (any?.kind !== 'dump') return null;
+  const plan = await readDocument(fileOf(cluster, id), dumpPlan);
+  const isOurs = cluster.repositories.some((one) => plan?.repositoryIds.includes(one.id));
+  if (plan !== null && plan.cluster === cluster.name && isOurs) return plan;
+  throw new PgproofError('plan-invalid', `the restore plan '${id}' was made for another cluster or repository`, {
+    facts: { plan: id, cluster: plan?.cluster ?? '' },
+    hint: 'Plan the restore again.',
+  });
+}
+
+/** Kept beside the plan, so that a step that is repeated after the end has its answer. */
+export async function savePlannedResult(cluster: ProtectedCluster, result: PlannedResult): Promise<void> {
+  await writeDurably(resultOf(cluster, result.planId), JSON.stringify(result));
+}
+
+/** Null while the restore is not done. */
+export async function loadPlannedResult(cluster: ProtectedCluster, id: string): Promise<PlannedResult | null> {
+  return readDocument(resultOf(cluster, id), plannedResult);
+}
+
+const fileOf = ({ paths }: ProtectedCluster, id: string): string => join(paths.plans, `${id}.json`);
+const resultOf = ({ paths }: ProtectedCluster, id: string): string => join(paths.plans, `${id}.result.json`);

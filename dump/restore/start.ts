@@ -1,0 +1,202 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ConnectionConfig, DrillCheckConfig } from '../../core/config.ts';
+import { asPgproofError, PgproofError } from '../../core/errors.ts';
+import type { Run } from '../../core/run.ts';
+import type { ProtectedCluster } from '../../postgres/cluster.ts';
+import { findDumpIn } from '../../repository/merged.ts';
+import { letGo, releasePlan } from '../../restore/hold.ts';
+import { withPlanLock } from '../../restore/lock.ts';
+import { refuseUnconfirmed } from './confirm.ts';
+import { commentOf, dropDatabase } from './database.ts';
+import { finishDatabase, workingName } from './finish.ts';
+import { holdDump } from './hold.ts';
+import { connectionOf, type RestoreServer } from './plan.ts';
+import type { DumpPlan, PlannedFile } from './plan-record.ts';
+import { loadPlannedResult, savePlannedResult } from './plans.ts';
+import { findRestorers } from './programs.ts';
+import { restoreDump } from './restore.ts';
+import type { DumpRestoreResult, PlannedResult } from './result.ts';
+import { lookAtServer } from './server.ts';
+import { type DumpSource, dumpSource } from './source.ts';
+
+export type StartOptions = {
+  /** Opens the file of a plan that has one (import/). */
+  openFile(file: PlannedFile): Promise<DumpSource>;
+};
+
+/**
+ * Carries out the plan of a dump's restore. A database that it made and did not finish stays, named by its comment, and is made
+ * anew when the same plan is started again; no other database is ever dropped.
+ * @throws {PgproofError} `restore-unconfirmed`, `backup-deleted`, `restore-unverified` where an assertion fails; what `restoreDump` throws.
+ */
+export async function startDumpRestore(
+  cluster: ProtectedCluster,
+  plan: DumpPlan,
+  server: RestoreServer,
+  run: Run,
+  options: StartOptions,
+): Promise<PlannedResult> {
+  refuseUnconfirmed(plan);
+  return withPlanLock(cluster, plan, run.signal, async (signal) => {
+    const done = await loadPlannedResult(cluster, plan.id);
+    if (done !== null) return doneBefore(done);
+    return 'id' in plan.dump
+      ? startHeld(cluster, plan, plan.dump.id, server, { ...run, signal })
+      : carryOut(cluster, plan, await options.openFile(plan.dump.file), server, { ...run, signal });
+  });
+}
+
+function doneBefore(done: PlannedResult): PlannedResult {
+  const note = `This plan was carried out already, at ${done.finishedAt}; the database was not touched again.`;
+  return { ...done, notes: [...done.notes, note] };
+}
+
+/** The plan's own hold goes with its success: a restore that failed may be tried again. */
+async function startHeld(
+  cluster: ProtectedCluster,
+  plan: DumpPlan,
+  id: string,
+  server: RestoreServer,
+  run: Run,
+): Promise<PlannedResult> {
+  const held = await holdDump(cluster, 'restore', id, run);
+  try {
+    const record = await findDumpIn(cluster.repositories, cluster.keys, cluster.name, id, run);
+    const result = await carryOut(cluster, plan, dumpSource(cluster, record), server, run);
+    await releasePlan(cluster, plan.holds).catch((error: unknown) => {
+      held.notes.push(`What the plan holds was not released (${asPgproofError(error).message}): it ends by itself.`);
+    });
+    await letGo(held);
+    return { ...result, notes: [...result.notes, ...held.notes] };
+  } catch (error) {
+    await letGo(held);
+    throw error;
+  }
+}
+
+async function carryOut(
+  cluster: ProtectedCluster,
+  plan: DumpPlan,
+  source: DumpSource,
+  server: RestoreServer,
+  run: Run,
+): Promise<PlannedResult> {
+  const connection = connectionOf(server, plan.user);
+  const working = workingName(plan);
+  const marker = markerOf(plan);
+  await dropOwn(connection, plan, working, marker, run);
+  const { major } = await lookAtServer(connection, working, run);
+  const tools = await findRestorers(server.config.tools, source, major);
+  const staging = join(cluster.paths.fetch, `${plan.id.slice(-8)}-${randomBytes(2).toString('hex')}`);
+  await rm(staging, { recursive: true, force: true });
+  await mkdir(staging, { mode: 0o700 });
+  try {
+    const into = {
+      connection,
+      tools,
+      database: working,
+      mode: plan.mode === 'replace' ? ('new' as const) : plan.mode,
+      staging,
+      checks: checksOf(cluster, plan, source),
+      marker,
+    };
+    const restored = await restoreDump(source, into, plan.options, run);
+    refuseFailed(restored, working);
+    return await finish(cluster, plan, connection, restored, run);
+  } catch (error) {
+    throw await tellingWhatStays(error, connection, plan, working, marker);
+  } finally {
+    await rm(staging, { recursive: true, force: true });
+  }
+}
+
+/** Of a part of a database nothing can be asked. */
+function checksOf(
+  { config }: ProtectedCluster,
+  { options, mode }: DumpPlan,
+  { database }: DumpSource,
+): DrillCheckConfig[] {
+  const isWhole = options.content === 'all' && mode !== 'add' && mode !== 'clean';
+  const isSelected = options.tables.length > 0 || options.schemas.length > 0 || options.select !== null;
+  return isWhole && !isSelected ? config.drills.checks.filter((check) => check.database === database) : [];
+}
+
+async function finish(
+  cluster: ProtectedCluster,
+  plan: DumpPlan,
+  connection: ConnectionConfig,
+  restored: DumpRestoreResult,
+  run: Run,
+): Promise<PlannedResult> {
+  const { replaced } = await finishDatabase(connection, plan, run);
+  const result: PlannedResult = {
+    ...restored,
+    kind: 'dump',
+    database: plan.database,
+    planId: plan.id,
+    server: plan.server,
+    mode: plan.mode,
+    replaced,
+    notes: [...new Set([...plan.notes, ...restored.notes])],
+    finishedAt: new Date().toISOString(),
+  };
+  await savePlannedResult(cluster, result);
+  return result;
+}
+
+export const markerOf = ({ id }: Pick<DumpPlan, 'id'>): string => `pgproof: not finished, by restore plan ${id}`;
+
+/** What an earlier attempt of this very plan made and did not finish. */
+async function dropOwn(
+  connection: ConnectionConfig,
+  { mode }: DumpPlan,
+  working: string,
+  marker: string,
+  run: Run,
+): Promise<void> {
+  if (mode !== 'new' && mode !== 'replace') return;
+  if ((await commentOf(connection, working, run)) !== marker) return;
+  run.progress({ phase: 'prepare', note: `what an earlier attempt made of '${working}' is dropped` });
+  await dropDatabase(connection, working, run);
+}
+
+/** Everything is there, and the questions of the configuration say that it is not what it should be. */
+function refuseFailed({ checks }: DumpRestoreResult, database: string): void {
+  const failed = checks.filter(({ passed }) => passed !== true);
+  if (failed.length === 0) return;
+  const told = failed.map(({ name, detail }) => `${name}: ${detail}`).join('; ');
+  throw new PgproofError('restore-unverified', `checks of the restored database did not pass: ${told}`, {
+    facts: { database, checks: failed.map(({ name }) => name) },
+    hint: 'Look at what is in it; the checks stand in the configuration, under drills.',
+  });
+}
+
+/** A failed restore names the database that it leaves behind. Takes no signal: it tells of cancelled ones, too. */
+async function tellingWhatStays(
+  thrown: unknown,
+  connection: ConnectionConfig,
+  { cluster, id, mode, database }: DumpPlan,
+  working: string,
+  marker: string,
+): Promise<PgproofError> {
+  const { code, message, facts, hint, cause } = asPgproofError(thrown);
+  const stays = async (): Promise<string | null> => {
+    if (code === 'database-in-use') return null; // it says by itself what to do
+    if (mode === 'existing' || mode === 'add' || mode === 'clean')
+      return `The database '${database}' may have been changed in part.`;
+    const signal = AbortSignal.timeout(10_000);
+    const isOurs = await commentOf(connection, working, { signal }).then((comment) => comment === marker);
+    return isOurs
+      ? `The database '${working}' stays as it is, unfinished; pgproof restore start ${cluster} ${id} makes it anew.`
+      : null;
+  };
+  const what = await stays().catch(() => `Whether the database '${working}' was made, could not be asked.`);
+  const hints = [hint, what].filter((text) => text !== null).join(' ');
+  return new PgproofError(code, message, {
+    facts: { ...facts, database: working },
+    ...(hints === '' ? {} : { hint: hints }),
+    cause,
+  });
+}
