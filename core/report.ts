@@ -65,9 +65,25 @@ export const drillResult = z.object({
   backupId: z.string().nullable(),
   /** The dump that was restored, and what of: null where the drill is no drill of a dump. */
   dump: z
-    .object({ id: z.string(), database: z.string().nullable(), tier: z.string(), storedBytes: z.number() })
+    .object({
+      id: z.string(),
+      database: z.string().nullable(),
+      tier: z.string(),
+      storedBytes: z.number(),
+      /** When its snapshot was taken, and where its record lies. */
+      takenAt: z.string().optional(),
+      file: z.string().optional(),
+    })
     .nullable()
     .default(null),
+  /** What came out of a dump: tables found, of those that its list has, and the rows of the largest; null rows: it took too long. */
+  restored: z
+    .object({
+      tables: z.object({ found: z.number(), expected: z.number().nullable() }),
+      largest: z.array(z.object({ schema: z.string(), table: z.string(), rows: z.number().nullable() })),
+    })
+    .nullable()
+    .optional(),
   target: z.string().nullable(),
   reached: z.string().nullable(),
   /** Behind the last WAL that was replayed and looked at; null where none was, and in older reports. */
@@ -101,7 +117,11 @@ export const drillResult = z.object({
     })
     .nullable()
     .default(null),
-  objectives: z.object({ rpoSeconds: z.number(), rtoSeconds: z.number().nullable() }).nullable().default(null),
+  /** `rpoSeconds` null: none was set for what was drilled. */
+  objectives: z
+    .object({ rpoSeconds: z.number().nullable(), rtoSeconds: z.number().nullable() })
+    .nullable()
+    .default(null),
   /** What a person should know beside the verdict, such as leftovers of a killed drill that were removed. */
   notes: z.array(z.string()).default([]),
   /** What the restore took from elsewhere than the nearest repository; the first hundred. */
@@ -110,7 +130,7 @@ export const drillResult = z.object({
 export type DrillResult = z.infer<typeof drillResult>;
 
 /** Phases of a drill that are no part of a real restore: rtoSeconds is the time from the first of the others to the first answered query. */
-export const phasesOutsideRto: readonly string[] = ['preflight', 'probe', 'archive', 'checks', 'teardown'];
+export const phasesOutsideRto: readonly string[] = ['preflight', 'probe', 'archive', 'count', 'checks', 'teardown'];
 
 /** What a committed backup came to. */
 export const backupResult = z.object({

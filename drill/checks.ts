@@ -46,10 +46,9 @@ export async function askEverything(
 /** The names that a drill owes an answer to, for one that ended before it could ask: none of them is left out. */
 export function unasked(
   answered: readonly DrillCheckResult[],
-  checks: readonly DrillCheckConfig[],
+  names: readonly string[],
   why: string,
 ): DrillCheckResult[] {
-  const names = [...ownChecks, ...checks.map(({ name }) => name)];
   return names
     .filter((name) => !answered.some((check) => check.name === name))
     .map((name) => ({ name, passed: null, detail: why }));

@@ -11,7 +11,7 @@ import { fallbackNotes } from '../restore/fallbacks.ts';
 import { awaitShipped } from '../wal/await-shipping.ts';
 import { inDrill } from './advice.ts';
 import type { Attempt, Found, Held } from './attempt.ts';
-import { askEverything, unasked } from './checks.ts';
+import { askEverything, ownChecks, unasked } from './checks.ts';
 import { type DrillFolder, drillFolderAt, makeDrillFolder } from './folder.ts';
 import { Phases } from './phases.ts';
 import { archivedIn, type Prepared, prepareDrill } from './preflight.ts';
@@ -89,7 +89,8 @@ function conclude(
   phases: Phases,
   { error, checks, ...found }: Found,
 ): Omit<DrillResult, 'fallbacks'> {
-  const answered = [...checks, ...unasked(checks, config.drills.checks, 'the drill ended before it could be asked')];
+  const names = [...ownChecks, ...config.drills.checks.map(({ name }) => name)];
+  const answered = [...checks, ...unasked(checks, names, 'the drill ended before it could be asked')];
   return {
     ...verdictOf(answered, error),
     error: error?.toDocument() ?? null,

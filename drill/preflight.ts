@@ -55,7 +55,7 @@ export function archivedIn(cluster: ProtectedCluster): ProtectedCluster {
 }
 
 /** sun_path has 108 bytes with its end mark. Said now, and not after the files were fetched. */
-function refuseLongSocket({ workRoot }: DrillFolder): void {
+export function refuseLongSocket({ workRoot }: DrillFolder): void {
   const socket = join(workRoot, '.s.PGSQL.5432');
   if (Buffer.byteLength(socket) <= 107) return;
   throw new PgproofError('server-settings', `the path of a drill's socket, '${socket}', is longer than 107 bytes`, {

@@ -18,7 +18,7 @@ export async function tearDown(
   sandbox: Sandbox | null,
   holds: Held,
 ): Promise<string[]> {
-  const steps: [string, () => Promise<unknown> | undefined][] = [
+  return doAll(folder, [
     ['stop its server', () => sandbox?.stop()],
     [
       `remove its plan from '${cluster.paths.plans}'`,
@@ -26,7 +26,20 @@ export async function tearDown(
     ],
     [`remove its folder '${folder.root}'`, () => removeDrillFolder(folder)],
     ['remove its rows from pgproof.drill_marker', () => eraseMarkers(cluster, folder.id)],
-  ];
+  ]);
+}
+
+/** The same for a drill of a dump, which wrote nothing into the cluster. */
+export function tearDownScratch(folder: DrillFolder, server: Pick<Sandbox, 'stop'> | null): Promise<string[]> {
+  return doAll(folder, [
+    ['stop its server', () => server?.stop()],
+    [`remove its folder '${folder.root}'`, () => removeDrillFolder(folder)],
+  ]);
+}
+
+type Step = [string, () => Promise<unknown> | undefined];
+
+async function doAll(folder: DrillFolder, steps: readonly Step[]): Promise<string[]> {
   const notes: string[] = [];
   for (const [what, step] of steps) {
     try {

@@ -21,6 +21,7 @@ const provesNo: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'recovery-failed',
   'recovery-unreached',
   'restore-unverified',
+  'dump-restore-failed',
 ]);
 
 /**

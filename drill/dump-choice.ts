@@ -1,0 +1,73 @@
+import { PgproofError } from '../core/errors.ts';
+import type { DrillCheckResult } from '../core/report.ts';
+import type { DrillRequest } from '../core/request.ts';
+import type { ProtectedCluster } from '../postgres/cluster.ts';
+import { chooseDump } from '../repository/dumps.ts';
+import { listDumpsIn, type MergedDump } from '../repository/merged.ts';
+import type { DumpRecord } from '../repository/record.ts';
+
+export type ChosenDump = {
+  record: DumpRecord;
+  /** Where its commit file lies. */
+  repository: string;
+  /** A record that cannot be read is never hidden behind a dump that is whole. */
+  catalogue: DrillCheckResult;
+};
+
+/**
+ * The dump that is asked for, otherwise the newest whole one: of that database, or of any. A dump of the schema or the data alone is
+ * drilled only by its id.
+ * @throws {PgproofError} `backup-missing`, `backup-ambiguous`; `dump-refused` for one that restores into no database.
+ */
+export async function chooseDrillDump(
+  cluster: ProtectedCluster,
+  { dump, database }: Pick<DrillRequest, 'dump' | 'database'>,
+  signal: AbortSignal,
+): Promise<ChosenDump> {
+  const { entries } = await listDumpsIn(cluster.repositories, cluster.keys, cluster.name, { signal });
+  const record = dump === null ? newestOf(entries, cluster.name, database) : chooseDump(entries, cluster.name, dump);
+  if (record.kind !== 'database' || record.content === 'data') throw unfit(record);
+  const { repositories } = entries.find(({ id }) => id === record.id) as MergedDump;
+  return { record, repository: repositories[0] as string, catalogue: catalogueOf(entries) };
+}
+
+function newestOf(entries: readonly MergedDump[], cluster: string, database: string | null): DumpRecord {
+  const fitting = entries.flatMap((entry) =>
+    entry.state === 'whole' &&
+    entry.record.kind === 'database' &&
+    entry.record.content === 'all' &&
+    (database === null || entry.record.database === database)
+      ? [entry.record]
+      : [],
+  );
+  const newest = fitting.at(-1);
+  if (newest !== undefined) return newest;
+  const of = database === null ? cluster : `database '${database}' of ${cluster}`;
+  throw new PgproofError('backup-missing', `there is no whole dump of ${of}, so there is nothing to drill`, {
+    facts: { cluster, database, dumps: entries.length },
+    hint: `See: pgproof list ${cluster}. Take one: pgproof dump ${cluster}${database === null ? '' : ` --database '${database}'`}`,
+  });
+}
+
+function catalogueOf(entries: readonly MergedDump[]): DrillCheckResult {
+  const damaged = entries.flatMap(({ id, damagedIn }) =>
+    damagedIn.map(({ repository, error }) => `${id} in '${repository}': ${error.message}`),
+  );
+  const whole = entries.filter(({ state }) => state === 'whole').length;
+  const detail = damaged.length > 0 ? damaged.join('; ') : `${whole} dumps, every record readable`;
+  return { name: 'catalogue', passed: damaged.length === 0, detail };
+}
+
+function unfit({ id, kind, content }: DumpRecord): PgproofError {
+  const what = { database: `the ${content} alone`, globals: 'globals alone', cluster: 'a whole server as one script' }[
+    kind
+  ];
+  return new PgproofError(
+    'dump-refused',
+    `the dump ${id} is ${what}, which is not restored into a database by a drill`,
+    {
+      facts: { dump: id, kind, content },
+      hint: 'Drill a dump of a database: --database NAME, or its id.',
+    },
+  );
+}

@@ -1,0 +1,59 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ConnectionConfig } from '../core/config.ts';
+import type { Run } from '../core/run.ts';
+import { startServer } from '../postgres/control.ts';
+import { runTool } from '../postgres/run.ts';
+import type { Tools } from '../postgres/tools.ts';
+import type { DrillFolder } from './folder.ts';
+
+/** An empty server of our own that nobody but this process's user can reach. */
+export type Scratch = {
+  connection: ConnectionConfig;
+  stop(): Promise<void>;
+};
+
+/** No role of any dump has this name, so that all of its globals can be made beside it. */
+const superuser = 'pgproof_drill';
+
+/**
+ * Makes a server in the drill's folder and starts it: by a private socket only, it archives nothing, subscribes to nothing, and keeps
+ * nothing safe, because it is thrown away.
+ * @throws {PgproofError} `tool-failed`, `no-space`, `server-settings`; nothing runs after a throw.
+ */
+export async function startScratch(tools: Tools, { root, dataDir, workRoot }: DrillFolder, run: Run): Promise<Scratch> {
+  await mkdir(workRoot, { recursive: true, mode: 0o700 });
+  // The database gets the locale of the dump's; the server's own says nothing.
+  const like = ['--locale=C', '--encoding=UTF8', '--auth=trust', `--username=${superuser}`, '--no-sync'];
+  await runTool(tools, 'initdb', ['-D', dataDir, ...like], { signal: run.signal, timeoutSeconds: 600 });
+  await writeFile(join(dataDir, 'pg_hba.conf'), 'local all all trust\n', { mode: 0o600 });
+  const server = await startServer({
+    tools,
+    dataDir,
+    socketDir: workRoot,
+    settings,
+    logFile: join(root, 'log'),
+    signal: run.signal,
+    wait: 'connect',
+    user: superuser,
+  });
+  return { connection: server.connection, stop: () => server.stop('immediate') };
+}
+
+const settings = {
+  archive_mode: 'off',
+  wal_level: 'minimal',
+  max_wal_senders: '0',
+  max_logical_replication_workers: '0',
+  autovacuum: 'off',
+  fsync: 'off',
+  full_page_writes: 'off',
+  synchronous_commit: 'off',
+  shared_buffers: '128MB',
+  max_wal_size: '1GB',
+  // Nothing of it is outside of the data directory.
+  dynamic_shared_memory_type: 'mmap',
+  restart_after_crash: 'off',
+  timezone: 'UTC',
+  log_timezone: 'UTC',
+};
