@@ -118,8 +118,8 @@ function urlsOf(
 }
 
 /** A drill or a verify that ended by an error, before it could come to a verdict, proved nothing either way. */
-function unproven({ operation }: StartedReport): Record<string, unknown> {
-  if (operation === 'drill') return { kind: 'probe', verdict: 'inconclusive' };
+function unproven({ operation, mode }: StartedReport): Record<string, unknown> {
+  if (operation === 'drill') return { kind: mode ?? modes.drill, verdict: 'inconclusive' };
   return operation === 'verify' ? { verdict: 'inconclusive' } : {};
 }
 
