@@ -1,17 +1,14 @@
-import { execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { timeouts } from '../core/timeouts.ts';
 import { type Fleet, openFleet } from '../test/support/fleet.ts';
 import { endRun, startRun } from '../test/support/places.ts';
 import { type Cluster, majors } from '../test/support/postgres.ts';
 import { startWorker } from '../test/support/stage.ts';
 import { archiveCommand } from '../wal/archive-command.ts';
-import { watchMemory } from './memory.ts';
+import { archiveBy, makeTables } from './tables.ts';
+import { timed, timedVerb } from './timed.ts';
 
 /*
  * Our backup and restore, asked for by the verb with a server and a worker up, beside `pg_basebackup -Z client-zstd` and
@@ -20,7 +17,6 @@ import { watchMemory } from './memory.ts';
  *   base.ts [RUNS] [GB]
  */
 
-const run = promisify(execFile);
 const [runs = 3, gigabytes = 2] = process.argv.slice(2).map(Number);
 const marked = startRun();
 Object.assign(process.env, marked.env);
@@ -55,13 +51,13 @@ type Turn = Record<
 >;
 
 async function takeTurn(server: Cluster): Promise<Turn> {
-  const theirBackup = await theirs(join(server.bin, 'pg_basebackup'), [
+  const theirBackup = await timed(join(server.bin, 'pg_basebackup'), [
     ...['-h', server.socketDir, '-U', server.user, '-D', join(folder, 'theirs')],
     ...['--checkpoint=fast', '-X', 'none', '-Ft', '-Z', 'client-zstd:level=3,workers=2'],
   ]);
   const backup = await ourBackup();
   mkdirSync(join(folder, 'theirs/data'));
-  const theirRestore = await theirs('sh', [
+  const theirRestore = await timed('sh', [
     '-c',
     'zstd -dc "$0/base.tar.zst" | tar -x -b 2048 -C "$0/data"',
     join(folder, 'theirs'),
@@ -85,56 +81,14 @@ function ourBackup(): ReturnType<typeof pgproof> {
   return pgproof('backup', 'shop');
 }
 
-/** One verb, from its start to its answer; and the most memory that the worker and its children had meanwhile. */
-async function pgproof(...args: string[]): Promise<{ seconds: number; peakBytes: number; document: unknown }> {
-  await run('sync');
-  const memory = watchMemory(worker.pid);
-  const began = performance.now();
-  const program = join(import.meta.dirname, '../client/main.ts');
-  const { configFile } = fleet.stage;
-  const child = spawn(process.execPath, [program, '--config', configFile, '--host', 'db-7', '--json', ...args], {
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit') as Promise<[number | null]>]);
-  const seconds = (performance.now() - began) / 1000;
-  const peakBytes = memory.stop();
-  if (code !== 0) throw new Error(`pgproof ${args.join(' ')} ended with ${code}: ${output}`);
-  return { seconds, peakBytes, document: JSON.parse(output) };
-}
+const pgproof = (...args: string[]) => timedVerb(fleet.stage.configFile, worker.pid, args);
 
-async function theirs(file: string, args: string[]): Promise<number> {
-  await run('sync');
-  const began = performance.now();
-  await run(file, args);
-  return (performance.now() - began) / 1000;
-}
-
-/** Half pgbench's tables, which compress well; half rows of digests, numbers and words with an index, which do not. */
 async function load(server: Cluster, paths: Parameters<typeof archiveCommand>[0], part: number): Promise<void> {
-  // The WAL of loading is not what is measured: it would keep the shipper busy through the first turns.
   await archiveBy(server, '/bin/true');
-  const database = `part${part}`;
-  await server.sql(`CREATE DATABASE ${database}`);
-  const scale = String(Math.ceil(gigabytes * 34));
-  await run(join(server.bin, 'pgbench'), ['-h', server.socketDir, '-U', server.user, '-iqs', scale, database]);
-  await server.sql(
-    `CREATE TABLE orders AS
-     SELECT n, md5(n::text) || md5((n * 7)::text) AS digest, random() AS amount, now() + n * interval '1 second' AS at,
-            'order ' || n || ' of customer ' || n % 9973 AS note
-       FROM generate_series(1, ${Math.ceil(gigabytes * 1_700_000)}) n`,
-    [],
-    database,
-  );
-  await server.sql('CREATE INDEX ON orders (digest)', [], database);
-  await server.sql('CHECKPOINT');
+  await makeTables(server, `part${part}`, gigabytes);
   await server.sql('SELECT pg_switch_wal()');
   await archived(server);
   await archiveBy(server, archiveCommand(paths));
-}
-
-async function archiveBy(server: Cluster, command: string): Promise<void> {
-  await server.sql(`ALTER SYSTEM SET archive_command = '${command.replaceAll("'", "''")}'`);
-  await server.sql('SELECT pg_reload_conf()');
 }
 
 /** Until nothing finished waits for the archiver. */
