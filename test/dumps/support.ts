@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { execa } from 'execa';
 import { suffixOf } from '../../codec/sealing.ts';
-import { PartWriter } from '../../parts/writer.ts';
+import { StreamWriter } from '../../dump/stored.ts';
 import { commitDump } from '../../repository/dumps.ts';
 import { type KeyRing, sealingFor } from '../../repository/keys.ts';
 import { type DumpStream, dumpPartKey } from '../../repository/layout.ts';
 import type { DumpRecord, StoredStream } from '../../repository/record.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { cluster } from '../repository/support.ts';
+import type { Cluster } from '../support/postgres.ts';
 
 /** As the engine draws them: by time. */
 export const dumpIdOf = (number: number): string => `2026112${number}T020000Z-logical-3fa94d1${number}`;
@@ -91,7 +94,7 @@ type Put = { repository: Repository; keys: KeyRing; id: string; stream: DumpStre
 
 async function putStream({ repository, keys, id, stream, partBytes }: Put, plain: Buffer): Promise<StoredStream> {
   const sealing = sealingFor(keys);
-  const writer = new PartWriter({
+  const writer = new StreamWriter({
     store: repository.store,
     keyOf: (part) => dumpPartKey(cluster, id, stream, part, suffixOf(sealing)),
     sealing,
@@ -99,6 +102,15 @@ async function putStream({ repository, keys, id, stream, partBytes }: Put, plain
     ...(partBytes === undefined ? {} : { maxStoredBytes: partBytes }),
   });
   for (let at = 0; at < plain.length; at += 65_536) await writer.write(plain.subarray(at, at + 65_536));
-  const parts = await writer.finish();
-  return { parts, plainBytes: plain.length, sha256: createHash('sha256').update(plain).digest('hex') };
+  return writer.finish();
+}
+
+/** A dump that one of PostgreSQL's programs writes here and now. */
+export async function dumpBy(server: Cluster, program: 'pg_dump' | 'pg_dumpall', ...args: string[]): Promise<Buffer> {
+  const where = [`--host=${server.socketDir}`, `--port=${server.port}`, `--username=${server.user}`];
+  const { stdout } = await execa(join(server.bin, program), [...where, ...args], {
+    encoding: 'buffer',
+    stripFinalNewline: false,
+  });
+  return Buffer.from(stdout);
 }
