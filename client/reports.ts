@@ -1,6 +1,8 @@
 import { Command } from 'commander';
 import type { Config } from '../core/config.ts';
 import { PgproofError } from '../core/errors.ts';
+import type { Report } from '../core/report.ts';
+import { drillPage } from '../report/page.ts';
 import { renderReport } from '../report/render.ts';
 import { reportKey } from '../repository/layout.ts';
 import { type ReportEntry, reportsDown } from '../repository/report-entries.ts';
@@ -23,6 +25,7 @@ export const reportsVerb = (): Command =>
     .option('--before <cursor>', 'the page behind that one: `next` of its answer')
     .option('--attempts', 'a row for each attempt')
     .option('--id <id>', 'one report in full: its id, or a beginning that only one has')
+    .option('--page', 'with --id of a drill: as a page to be filed, Markdown')
     .option('--send', 'puts all that fit into the table of reportSink, whatever --limit says')
     .action(verb((session, clusters) => reports(session, clusters as unknown as string[])));
 
@@ -34,6 +37,8 @@ async function reports(session: Session, clusters: readonly string[]): Promise<A
     throw new PgproofError('usage', '--id needs the cluster of the report', {
       hint: 'pgproof reports shop --id 20261120T140501Z-backup-3fa94c1e',
     });
+  if (options.page === true && options.id === undefined)
+    throw new PgproofError('usage', '--page needs --id, the id of a drill');
   const sources = await openSources(config, clusters, session.signal);
   if (options.id !== undefined) return one(session, sources, options.id as string);
   if (options.send === true) return send(session, config, sources, asked);
@@ -55,7 +60,7 @@ function documentOf(entry: ReportEntry) {
     : { id, cluster, state, repository, error: entry.error.toDocument() };
 }
 
-async function one({ signal }: Session, sources: Sources, prefix: string): Promise<Answer> {
+async function one({ signal, options }: Session, sources: Sources, prefix: string): Promise<Answer> {
   const found: ReportEntry[] = [];
   const range = { since: prefix, before: `${prefix}~` }; // behind all that begin with it
   for await (const entry of reportsDown(sources.open, range, { signal, away: sources.away })) found.push(entry);
@@ -76,7 +81,20 @@ async function one({ signal }: Session, sources: Sources, prefix: string): Promi
     });
   if (entry.state === 'damaged') throw entry.error;
   const reportFile = `${sources.locationOf(entry.repository)}/${reportKey(cluster, entry.id)}`;
+  if (options.page === true) return pageOf(entry.report);
   return { json: { ...entry.report, reportFile }, text: renderReport(entry.report, { reportFile }) };
+}
+
+function pageOf(report: Report): Answer {
+  const page = drillPage(report);
+  if (page !== null) return { json: { page }, text: page.trimEnd() };
+  throw new PgproofError(
+    'usage',
+    `only the report of a drill has a page, and ${report.id} is of a ${report.operation}`,
+    {
+      facts: { report: report.id, operation: report.operation },
+    },
+  );
 }
 
 async function send(

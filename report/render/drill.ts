@@ -1,5 +1,6 @@
 import { formatSeconds } from '../../core/format.ts';
 import { type DrillResult, drillResult, type Phase, phasesOutsideRto, type Report } from '../../core/report.ts';
+import { dumpFields, rowCounts } from './drill-dump.ts';
 import { againstObjective, fields, list, section } from './text.ts';
 
 const marks = new Map<boolean | null, string>([
@@ -17,18 +18,18 @@ export function renderDrill({ result }: Report): string {
   const others = drill.phases.filter(({ name }) => phasesOutsideRto.includes(name));
   return [
     fields([
-      ['backup', drill.backupId ?? 'none'],
-      ['target', drill.target ?? 'none was chosen'],
-      ['reached', drill.reached ?? 'no'],
-      ['missed by', missedBy(drill)],
+      ...(drill.kind === 'dump' ? dumpFields(drill) : pointFields(drill)),
       ['RTO', againstObjective(drill.rtoSeconds, drill.objectives?.rtoSeconds)],
       ['RPO', `${againstObjective(drill.rpoSeconds, drill.objectives?.rpoSeconds)}\n${howRpoWasMeasured(drill)}`],
     ]),
     section('RTO by phase, from the chosen target to the first answered query', phaseList(counted)),
     section(
-      'checks, asked of the restored server while it stood at the target',
+      drill.kind === 'dump'
+        ? 'checks, asked of the restored database'
+        : 'checks, asked of the restored server while it stood at the target',
       list(drill.checks.map(({ name, passed, detail }) => [marks.get(passed) ?? '', name, detail])),
     ),
+    section('rows of the largest tables', list(rowCounts(drill))),
     section('time that a real restore would not take', phaseList(others)),
     section("PostgreSQL's last words", list(lastWords(drill).map((line) => [line]))),
     section('notes', list(drill.notes.map((note) => [note]))),
@@ -47,8 +48,17 @@ function howRpoWasMeasured({ rpoMeasured, rpoReason }: DrillResult): string {
 }
 
 function lastWords({ error }: DrillResult): string[] {
-  const log = error?.facts.log;
+  const log = error?.facts.log ?? error?.facts.errors;
   return Array.isArray(log) ? log.map(String) : [];
+}
+
+function pointFields(drill: DrillResult): [string, string][] {
+  return [
+    ['backup', drill.backupId ?? 'none'],
+    ['target', drill.target ?? 'none was chosen'],
+    ['reached', drill.reached ?? 'no'],
+    ['missed by', missedBy(drill)],
+  ];
 }
 
 function missedBy({ targetErrorSeconds }: DrillResult): string {
