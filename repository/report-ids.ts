@@ -11,7 +11,7 @@ import type { Repository } from './repository.ts';
 export type IdRange = {
   /** From this one on. @defaultValue the oldest */
   since?: string | undefined;
-  /** Up to this one, without it. @defaultValue a day from now: a host's clock may be ahead */
+  /** Up to this one, without it. @defaultValue the end of the next month: a host's clock may be ahead */
   before?: string | undefined;
   /** Of these kinds only, as ids call them. */
   kinds?: ReadonlySet<string> | undefined;
@@ -27,7 +27,7 @@ export async function* reportIdsDown(
   range: IdRange,
   options: StoreOptions = {},
 ): AsyncGenerator<string, undefined> {
-  const before = range.before ?? tomorrow();
+  const before = range.before ?? endOfNextMonth();
   const newest = monthOf(before);
   yield* monthDown(repository, cluster, newest, { ...range, before }, options);
   const oldest = range.since === undefined ? await oldestMonth(repository, cluster, options) : monthOf(range.since);
@@ -43,7 +43,7 @@ export async function* reportIdsUp(
   { since, kinds }: IdRange & { since: string },
   options: StoreOptions = {},
 ): AsyncGenerator<string, undefined> {
-  const before = tomorrow();
+  const before = endOfNextMonth();
   for (let month = monthOf(since); month <= monthOf(before); month += 1)
     for await (const id of idsOf(repository, cluster, month, options)) if (id >= since && fits(id, { kinds })) yield id;
   return undefined;
@@ -106,4 +106,7 @@ const monthOf = (id: string): number => Number(id.slice(0, 4)) * 12 + Number(id.
 const monthFolder = (month: number): string =>
   `${String(Math.floor(month / 12)).padStart(4, '0')}/${String((month % 12) + 1).padStart(2, '0')}`;
 
-const tomorrow = (): string => compactTime(new Date(Date.now() + 86_400_000));
+function endOfNextMonth(): string {
+  const now = new Date();
+  return compactTime(new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 2)));
+}

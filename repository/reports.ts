@@ -11,20 +11,6 @@ export async function putReport(repository: Repository, report: Report, options:
   await createIdentical(repository.store, reportKey(report.cluster, report.id), canonicalBytes(report), options);
 }
 
-/** Oldest first; with `newest`, only the last so many. */
-export async function listReports(
-  repository: Repository,
-  cluster: string,
-  { newest, ...options }: StoreOptions & { newest?: number } = {},
-): Promise<Report[]> {
-  const keys: string[] = [];
-  for await (const { key } of repository.store.list(reportPrefix(cluster), options)) {
-    keys.push(key);
-    if (newest !== undefined && keys.length > newest) keys.shift();
-  }
-  return Promise.all(keys.map((key) => readDocument(repository.store, key, reportSchema, options)));
-}
-
 /**
  * The newest report of an operation that fits, from the month of `until` down to `since`. Months are listed one by one, so that
  * years of reports cost nothing. One that cannot be read is none.

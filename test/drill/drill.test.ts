@@ -7,9 +7,9 @@ import { phasesOutsideRto } from '../../core/report.ts';
 import { runDrill } from '../../drill/drill.ts';
 import { reportedDrill } from '../../drill/report.ts';
 import { renderReport } from '../../report/render.ts';
-import { listReports } from '../../repository/reports.ts';
 import { beat } from '../../wal/heartbeat.ts';
 import { alternate } from '../support/postgres.ts';
+import { listReports } from '../support/reports.ts';
 import { changed, openProtected, type ProtectedStage, quiet, withChecks } from './protected.ts';
 
 const request = { kind: 'probe', reason: 'a test', requestedBy: 'ann' } as const;

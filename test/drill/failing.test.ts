@@ -13,10 +13,10 @@ import { startReport } from '../../report/report.ts';
 import { currentEra } from '../../repository/eras.ts';
 import { backupKey } from '../../repository/layout.ts';
 import type { BackupRecord } from '../../repository/record.ts';
-import { listReports } from '../../repository/reports.ts';
 import { listWal } from '../../repository/wal.ts';
 import { createRestorePoint, switchWal } from '../../wal/switch.ts';
 import { alternate } from '../support/postgres.ts';
+import { listReports } from '../support/reports.ts';
 import { withStore } from '../support/repositories.ts';
 import { changed, listening, openProtected, type ProtectedStage, quiet, until, withChecks } from './protected.ts';
 
@@ -138,7 +138,7 @@ describe.each(alternate(1))('a drill that does not pass, on PostgreSQL %s', (maj
       if (phase === 'recover') stop.abort(new PgproofError('cancelled', 'interrupted'));
     }, stop.signal);
     await expect(reportedDrill(stage.cluster, request, run, null)).rejects.toMatchObject({ code: 'cancelled' });
-    const newest = (await listReports(stage.cluster.repository, 'shop', { newest: 1 }))[0];
+    const newest = (await listReports(stage.cluster.repository, 'shop')).at(-1);
     expect(newest).toMatchObject({ status: 'CANCELLED', result: { verdict: 'inconclusive' } });
     const { drills, plans, fetch } = stage.cluster.paths;
     expect([drills, plans, fetch].flatMap((path) => readdirSync(path))).toEqual([]);

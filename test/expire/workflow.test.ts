@@ -8,11 +8,11 @@ import { loadConfig } from '../../host/config.ts';
 import { listBackups } from '../../repository/catalogue.ts';
 import { currentEra } from '../../repository/eras.ts';
 import { placeHold } from '../../repository/holds.ts';
-import { listReports } from '../../repository/reports.ts';
 import { planRestore } from '../../restore/plan.ts';
 import { pgproof } from '../client/cli.ts';
 import { type Fleet, openFleet } from '../support/fleet.ts';
 import { alternate } from '../support/postgres.ts';
+import { listReports } from '../support/reports.ts';
 import { type Stage, startWorker, type WorkerProcess } from '../support/stage.ts';
 
 vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 });

@@ -5,8 +5,8 @@ import { PgproofError } from '../../core/errors.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import { reported } from '../../report/file.ts';
 import type { ReportOrder } from '../../report/report.ts';
-import { listReports } from '../../repository/reports.ts';
 import { initRepository } from '../../repository/repository.ts';
+import { listReports } from '../support/reports.ts';
 import { withRepositories } from '../support/repositories.ts';
 import { tempDir } from '../support/temp.ts';
 

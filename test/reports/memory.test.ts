@@ -23,7 +23,7 @@ async function search(count: number): Promise<{ reads: number; peakBytes: number
   });
   const { rows, next } = await pageOfReports(
     [{ cluster: 'shop', repositories: [repository] }],
-    { statuses: new Set(['FAILED']) },
+    { before: '20270101T000000Z', statuses: new Set(['FAILED']) },
     20,
     { signal: new AbortController().signal, away: new Map() },
   );
@@ -37,17 +37,22 @@ test('a search through 100,000 reports takes the memory of one through 10,000', 
   const large = await search(100_000);
   expect([small.reads, large.reads]).toEqual([10_000, 100_000]);
   expect(large.peakBytes).toBeLessThan(small.peakBytes + 4_000_000);
-});
+}, 180_000);
 
 test('the first page of 100,000 reports reads little more than its rows', async () => {
   let reads = 0;
   const repository = generatedRepository(100_000, () => {
     reads += 1;
   });
-  const { rows, next } = await pageOfReports([{ cluster: 'shop', repositories: [repository] }], {}, 20, {
-    signal: new AbortController().signal,
-    away: new Map(),
-  });
+  const { rows, next } = await pageOfReports(
+    [{ cluster: 'shop', repositories: [repository] }],
+    { before: '20270101T000000Z' },
+    20,
+    {
+      signal: new AbortController().signal,
+      away: new Map(),
+    },
+  );
   expect(rows).toHaveLength(20);
   expect(next).toBe(rows.at(-1)?.id);
   expect(reads).toBeLessThanOrEqual(32);

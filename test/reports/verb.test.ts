@@ -34,9 +34,12 @@ async function shopWith(more: object, ...reports: Report[]): Promise<{ config: s
 
 const reports = [reportOf({ at: '20261120T140502Z' }), reportOf({ at: '20261120T140501Z', status: 'FAILED' })];
 
+/** Whatever the clock of this machine says. */
+const until = ['--until', '2027-01-01T00:00:00Z'];
+
 test('any machine with the configuration lists reports, as one document; what is away is said', async () => {
   const { config } = await shopWith({}, ...reports);
-  const { code, json } = await pgproof(['reports', 'shop', '--limit', '1', '--config', config]);
+  const { code, json } = await pgproof(['reports', 'shop', '--limit', '1', ...until, '--config', config]);
   expect({ code, json }).toMatchObject({
     code: 0,
     json: {
@@ -50,7 +53,7 @@ test('any machine with the configuration lists reports, as one document; what is
 
 test('a cluster of which no repository answers is no cluster without reports: exit 1', async () => {
   const { config } = await shopWith({}, ...reports);
-  const { code, json } = await pgproof(['reports', '--status', 'failed', '--config', config]);
+  const { code, json } = await pgproof(['reports', '--status', 'failed', ...until, '--config', config]);
   expect({ code, json }).toMatchObject({ code: 1, json: { reports: [{ id: reports[1]?.id }], unknown: ['till'] } });
 });
 
@@ -65,7 +68,7 @@ test('one report in full by the beginning of its id; one that is damaged by its 
   writeFileSync(join(repository.location, reportKey('shop', reports[1]?.id as string)), 'x');
   const damaged = await pgproof(['reports', 'shop', '--id', '20261120T140501', '--config', config]);
   expect(damaged).toMatchObject({ code: 3, json: { error: { code: 'record-invalid' } } });
-  expect((await pgproof(['reports', 'shop', '--config', config])).code).toBe(3);
+  expect((await pgproof(['reports', 'shop', ...until, '--config', config])).code).toBe(3);
 });
 
 test('without a sink in the configuration nothing can be sent', async () => {
@@ -114,7 +117,7 @@ test('reports from before the sink was configured are sent on wish, as many rows
   const { outbox: _, onUnqueued: __, unqueued: ___, ...reportSink } = sinkTo(server);
   const retried = reportOf({ at: '20261120T140500Z', run: '20261120T140502Z', status: 'FAILED' });
   const { config } = await shopWith({ reportSink }, ...reports, retried);
-  const sent = await pgproof(['reports', 'shop', '--send', '--limit', '1', '--config', config]);
+  const sent = await pgproof(['reports', 'shop', '--send', '--limit', '1', ...until, '--config', config]);
   expect(sent).toMatchObject({ code: 0, json: { table: 'db_backup_job', sent: 2, damaged: 0 } });
   const rows = await server.sql('SELECT report_id, status FROM db_backup_job ORDER BY 1 DESC', [], 'platform');
   expect(rows).toEqual(reports.map(({ id, status }) => ({ report_id: id, status })));

@@ -8,10 +8,10 @@ import type { Report } from '../../core/report.ts';
 import { parseTarget } from '../../core/target.ts';
 import { withClusterLock } from '../../postgres/lock.ts';
 import { listBackups } from '../../repository/catalogue.ts';
-import { listReports } from '../../repository/reports.ts';
 import { planRestore } from '../../restore/plan.ts';
 import { type Fleet, openFleet } from '../support/fleet.ts';
 import { alternate } from '../support/postgres.ts';
+import { listReports } from '../support/reports.ts';
 import { startWorker, until, type WorkerProcess } from '../support/stage.ts';
 
 vi.setConfig({ testTimeout: 180_000 }); // several processes start and end in each test
