@@ -39,21 +39,18 @@ export function dumpArgs(
   ];
 }
 
-/** Arguments of pg_dumpall, for the globals alone or for everything. */
+/** Arguments of pg_dumpall. @param what the globals alone, in this encoding; or everything, with these options. */
 export function dumpallArgs(
   connection: ConnectionConfig,
-  {
-    globalsOnly,
-    rolePasswords,
-    options,
-  }: { globalsOnly: boolean; rolePasswords: boolean; options: DumpTarget['options'] | null },
+  what: { globals: true; encoding: string | null } | { globals: false; options: DumpTarget['options'] },
+  rolePasswords: boolean,
 ): string[] {
   return [
     ...connectionArgs(connection),
     `--database=${databaseArg(connection.database)}`,
-    ...(globalsOnly ? ['--globals-only'] : []),
     ...(rolePasswords ? [] : ['--no-role-passwords']),
-    ...(options === null ? [] : [...contentArgs(options.content), ...commonArgs(options)]),
+    ...(what.globals ? ['--globals-only', ...encodingArgs(what.encoding)] : []),
+    ...(what.globals ? [] : [...contentArgs(what.options.content), ...commonArgs(what.options)]),
   ];
 }
 
@@ -63,8 +60,10 @@ const contentArgs = (content: DumpTarget['options']['content']): string[] =>
 const commonArgs = ({ owner, privileges, encoding }: DumpTarget['options']): string[] => [
   ...(owner ? [] : ['--no-owner']),
   ...(privileges ? [] : ['--no-privileges']),
-  ...(encoding === null ? [] : [`--encoding=${encoding}`]),
+  ...encodingArgs(encoding),
 ];
+
+const encodingArgs = (encoding: string | null): string[] => (encoding === null ? [] : [`--encoding=${encoding}`]);
 
 /** Before 16 there is gzip only, and it is told by its level. */
 function compressionArgs(format: string, compression: Compression, major: number): string[] {

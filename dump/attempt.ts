@@ -13,10 +13,9 @@ export type Attempt = {
   folder: string;
   /** From now on this process group dies with us, however we end. Null: there is none any more. */
   guard(group: number | null): void;
+  /** It leaves something that it could not clear away: the next attempt on this host shall. */
+  leaveNote(): void;
 };
-
-/** What `use` answers, and whether the attempt left something that somebody else has to clear away. */
-type Ended<Result> = { result: Result; isClean: boolean };
 
 const lockName = 'lock';
 const newPrefix = '.new-';
@@ -33,30 +32,31 @@ while read -r line; do group=$line; done
 [ -z "$group" ] || kill -KILL -- "-$group"`;
 
 /**
- * Runs `use` with a folder of its own, which is gone afterwards if nothing is left to be cleared. Whoever finds the folder can tell
+ * Runs `use` with a folder of its own, which is gone afterwards, unless it leaves a note. Whoever finds the folder can tell
  * whether the attempt still lives: the kernel holds a lock on it for as long as it does.
  * @throws {PgproofError} `tool-missing` without flock; what `use` throws.
  */
 export async function withAttempt<Result>(
   { paths }: ProtectedCluster,
   id: string,
-  use: (attempt: Attempt) => Promise<Ended<Result>>,
+  use: (attempt: Attempt) => Promise<Result>,
 ): Promise<Result> {
   const folder = join(paths.dumps, id);
   const begun = join(paths.dumps, `${newPrefix}${id}`);
   await mkdir(begun, { mode: 0o700 });
   const holder = await holdLock(join(begun, lockName));
-  let isClean = false;
+  let isNoted = false;
   try {
     await rename(begun, folder); // only now anybody looks at it
     const guard = (group: number | null): void => void holder.stdin?.write(`${group ?? ''}\n`);
-    const ended = await use({ id, folder, guard });
-    isClean = ended.isClean;
-    return ended.result;
+    const leaveNote = (): void => {
+      isNoted = true;
+    };
+    return await use({ id, folder, guard, leaveNote });
   } finally {
     for (const name of await readdir(folder).catch(() => []))
       if (name !== lockName) await rm(join(folder, name), { recursive: true, force: true });
-    if (isClean) await rm(folder, { recursive: true, force: true });
+    if (!isNoted) await rm(folder, { recursive: true, force: true });
     await letGo(holder);
   }
 }

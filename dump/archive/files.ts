@@ -10,25 +10,24 @@ const lineFeed = 10;
 export class ExpectedFiles {
   readonly #found = new Set<string>();
   readonly #listed: string[] = [];
-  #line: Buffer = Buffer.alloc(0);
+  /** By list: the beginning of a line whose end is still to come. */
+  readonly #begun = new Map<string, Buffer>();
 
   /** A list of large objects: a line each, its oid and its file. */
   static isList(file: string): boolean {
     return /^blobs(?:_\d+)?\.toc$/.test(file);
   }
 
-  /** Bytes of a list of large objects. Lists come one after the other, each to its end. */
-  list(bytes: Buffer): void {
-    let from = 0;
-    for (let end = bytes.indexOf(lineFeed); end !== -1; end = bytes.indexOf(lineFeed, from)) {
-      const line = Buffer.concat([this.#line, bytes.subarray(from, end)]).toString('latin1');
-      const file = /^\d+ (blob_\d+\.dat)$/.exec(line)?.[1];
-      if (file === undefined) throw unverified(`a list of large objects says '${line}'`);
-      this.#listed.push(file);
-      this.#line = Buffer.alloc(0);
-      from = end + 1;
+  /** The next bytes of such a list. */
+  list(file: string, bytes: Buffer): void {
+    const text = Buffer.concat([this.#begun.get(file) ?? Buffer.alloc(0), bytes]);
+    const end = text.lastIndexOf(lineFeed) + 1;
+    for (const line of text.toString('latin1', 0, end).split('\n').slice(0, -1)) {
+      const object = /^\d+ (blob_\d+\.dat)$/.exec(line)?.[1];
+      if (object === undefined) throw unverified(`the list '${file}' says '${line}'`);
+      this.#listed.push(object);
     }
-    this.#line = Buffer.concat([this.#line, bytes.subarray(from)]);
+    this.#begun.set(file, text.subarray(end));
   }
 
   /** A whole file has passed. */
@@ -40,7 +39,7 @@ export class ExpectedFiles {
   /** @throws {PgproofError} `dump-unverified` when one is missing, or is one too many. */
   finish(toc: Toc | undefined, others: readonly string[] = []): void {
     if (toc === undefined) throw unverified('it has no whole toc.dat');
-    if (this.#line.length > 0) throw unverified('a list of large objects is cut off');
+    for (const [file, rest] of this.#begun) if (rest.length > 0) throw unverified(`'${file}' is cut off`);
     const names = toc.data.map(({ dumpId, isObjects }) => (isObjects ? this.#listOf(dumpId) : `${dumpId}.dat`));
     const expected = new Set(['toc.dat', ...others, ...names, ...this.#listed]);
     const missing = [...expected].filter((file) => !this.#found.has(file));

@@ -20,6 +20,11 @@ export class Feed<Result> {
     return this.#result?.value;
   }
 
+  /** Bytes that have come and are not enough for what is asked. */
+  get heldBytes(): number {
+    return this.#held.length;
+  }
+
   /** @returns how many of the chunk's bytes the reading took: all of them, unless it came to its end. */
   push(chunk: Buffer): number {
     if (this.#result !== undefined) return 0;

@@ -20,7 +20,7 @@ export class TarCheck implements ArchiveCheck {
       if (event.kind === 'entry') this.#name = event.entry.name;
       else if (event.kind === 'end') this.#files.found(this.#name);
       else if (this.#name === 'toc.dat') this.#toc.push(event.bytes);
-      else if (ExpectedFiles.isList(this.#name)) this.#files.list(event.bytes);
+      else if (ExpectedFiles.isList(this.#name)) this.#files.list(this.#name, event.bytes);
     }
   }
 
