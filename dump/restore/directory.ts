@@ -15,14 +15,17 @@ export class DirectoryUnpacker {
   readonly #pieces = new Map<string, number>();
   #file: FileHandle | undefined;
 
-  /** Makes the folder, 0700. */
-  static async into(folder: string): Promise<DirectoryUnpacker> {
+  readonly #only: string | null;
+
+  /** Makes the folder, 0700. @param only the one file that is wanted; null: all. */
+  static async into(folder: string, only: string | null = null): Promise<DirectoryUnpacker> {
     await mkdir(folder, { mode: 0o700 });
-    return new DirectoryUnpacker(folder);
+    return new DirectoryUnpacker(folder, only);
   }
 
-  constructor(folder: string) {
+  constructor(folder: string, only: string | null) {
     this.#folder = folder;
+    this.#only = only;
   }
 
   /** @throws {PgproofError} `tar-invalid` */
@@ -56,6 +59,7 @@ export class DirectoryUnpacker {
     if (piece === undefined ? due !== 1 : Number(piece) !== due)
       throw invalid(`'${member}' is not the next piece of '${base}'`);
     this.#pieces.set(base, due);
+    if (this.#only !== null && base !== this.#only) return;
     this.#file = await open(join(this.#folder, base), due === 1 ? 'wx' : 'a', 0o600);
   }
 }

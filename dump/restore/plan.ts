@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ClusterConfig, ConnectionConfig } from '../../core/config.ts';
 import { PgproofError } from '../../core/errors.ts';
@@ -21,9 +21,10 @@ import type { DumpPlan, PlanMode, PlannedFile } from './plan-record.ts';
 import { saveDumpPlan } from './plans.ts';
 import { findRestorers, knowsRestrict } from './programs.ts';
 import { localeOf, wayOf } from './restore.ts';
+import { inScratch } from './scratch.ts';
 import { lookAtServer } from './server.ts';
 import { type DumpSource, dumpSource } from './source.ts';
-import { refuseWithoutRoom, stageDump } from './stage.ts';
+import { refuseWithoutRoom, stageList } from './stage.ts';
 import { surveyDump } from './survey.ts';
 
 /** A server of this host's configuration. */
@@ -175,16 +176,14 @@ async function needsOf(
   options: DecidedRestore,
   run: Run,
 ): Promise<DumpNeeds | null> {
-  if (source.format !== 'directory' && options.select === null)
-    return surveyDump(source, tools, options, null, null, run);
-  if ((source.plainBytes ?? 0) > mostReadBytes || options.select !== null) return null;
-  const staging = join(paths.fetch, `plan-${randomBytes(4).toString('hex')}`);
-  await mkdir(staging, { mode: 0o700 });
-  try {
-    return await surveyDump(source, tools, options, await stageDump(source, staging, run), null, run);
-  } finally {
-    await rm(staging, { recursive: true, force: true });
-  }
+  const isDirectory = source.format === 'directory';
+  if (isDirectory && (source.plainBytes ?? 0) > mostReadBytes) return null;
+  return inScratch(paths, async (scratch) => {
+    const listFile = options.select === null ? null : join(scratch, 'select.list');
+    if (listFile !== null) await writeFile(listFile, options.select as string, { mode: 0o600 });
+    const path = isDirectory ? await stageList(source, scratch, run) : null;
+    return surveyDump(source, tools, options, path, listFile, run);
+  });
 }
 
 function refuseReplacing(isThere: boolean, connection: ConnectionConfig, database: string): void {

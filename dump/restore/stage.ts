@@ -54,8 +54,18 @@ async function fetchFile(source: DumpSource, path: string, run: Run): Promise<vo
   }
 }
 
-async function fetchDirectory(source: DumpSource, path: string, run: Run): Promise<void> {
-  let unpacker = await DirectoryUnpacker.into(path);
+/**
+ * Of a directory dump only its list, toc.dat, which stands at the end of the stream: all of it is read.
+ * @returns the folder.
+ */
+export async function stageList(source: DumpSource, staging: string, run: Run): Promise<string> {
+  const path = join(staging, 'list');
+  await fetchDirectory(source, path, run, 'toc.dat');
+  return path;
+}
+
+async function fetchDirectory(source: DumpSource, path: string, run: Run, only: string | null = null): Promise<void> {
+  let unpacker = await DirectoryUnpacker.into(path, only);
   const take = async (chunk: Buffer): Promise<void> => {
     await unpacker.take(chunk);
     run.progress({ phase: 'fetch' });
@@ -63,7 +73,7 @@ async function fetchDirectory(source: DumpSource, path: string, run: Run): Promi
   const again = async (): Promise<void> => {
     await unpacker.close();
     await rm(path, { recursive: true, force: true });
-    unpacker = await DirectoryUnpacker.into(path);
+    unpacker = await DirectoryUnpacker.into(path, only);
   };
   try {
     await source.read('dump', take, run, again);

@@ -1,6 +1,3 @@
-import { randomBytes } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { ConnectionConfig, DrillCheckConfig } from '../../core/config.ts';
 import { asPgproofError, PgproofError } from '../../core/errors.ts';
 import type { Run } from '../../core/run.ts';
@@ -18,6 +15,7 @@ import { loadPlannedResult, savePlannedResult } from './plans.ts';
 import { findRestorers } from './programs.ts';
 import { restoreDump } from './restore.ts';
 import type { DumpRestoreResult, PlannedResult } from './result.ts';
+import { inScratch } from './scratch.ts';
 import { lookAtServer } from './server.ts';
 import { type DumpSource, dumpSource } from './source.ts';
 
@@ -89,26 +87,22 @@ async function carryOut(
   await dropOwn(connection, plan, working, marker, run);
   const { major } = await lookAtServer(connection, working, run);
   const tools = await findRestorers(server.config.tools, source, major);
-  const staging = join(cluster.paths.fetch, `${plan.id.slice(-8)}-${randomBytes(2).toString('hex')}`);
-  await rm(staging, { recursive: true, force: true });
-  await mkdir(staging, { mode: 0o700 });
   try {
     const into = {
       connection,
       tools,
       database: working,
       mode: plan.mode === 'replace' ? ('new' as const) : plan.mode,
-      staging,
       checks: checksOf(cluster, plan, source),
       marker,
     };
-    const restored = await restoreDump(source, into, plan.options, run);
+    const restored = await inScratch(cluster.paths, (staging) =>
+      restoreDump(source, { ...into, staging }, plan.options, run),
+    );
     refuseFailed(restored, working);
     return await finish(cluster, plan, connection, restored, run);
   } catch (error) {
     throw await tellingWhatStays(error, connection, plan, working, marker);
-  } finally {
-    await rm(staging, { recursive: true, force: true });
   }
 }
 
