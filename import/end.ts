@@ -4,6 +4,7 @@ import type { ArchiveCheck } from '../dump/archive/check.ts';
 import { CustomCheck } from '../dump/archive/custom.ts';
 import { PlainCheck } from '../dump/archive/plain.ts';
 import { TarCheck } from '../dump/archive/tar.ts';
+import { DirectoryCheck } from './directory-check.ts';
 import { named } from './file.ts';
 import type { DumpHead } from './head.ts';
 
@@ -16,6 +17,7 @@ const known = ['1.14', '1.15', '1.16'];
 export function endCheck({ format, kind, head }: Omit<What, 'path'>): ArchiveCheck | null {
   if (format === 'plain') return new PlainCheck(kind === 'database' ? 'pg_dump' : 'pg_dumpall');
   if (head.archiveVersion === null || !known.includes(head.archiveVersion)) return null;
+  if (format === 'directory') return new DirectoryCheck();
   return format === 'tar' ? new TarCheck() : new CustomCheck();
 }
 

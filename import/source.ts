@@ -74,8 +74,10 @@ function dumpIn({ name, content, head }: OldFile): { format: DumpFormat; kind: D
   if (content === 'custom' || content === 'tar') return { format: content, kind: 'database' };
   if (content !== 'text') return null;
   const text = head.toString('latin1');
-  if (/^-- PostgreSQL database dump\r?$/m.test(text)) return { format: 'plain', kind: 'database' };
-  if (!/^-- PostgreSQL database cluster dump\r?$/m.test(text)) return null;
+  // The first that it says: what pg_dumpall writes has the heads of its databases in it.
+  const title = /^-- PostgreSQL database (cluster )?dump$/m.exec(text);
+  if (title === null) return null;
+  if (title[1] === undefined) return { format: 'plain', kind: 'database' };
   return { format: 'plain', kind: promised(name).stem.endsWith('_globals') ? 'globals' : 'cluster' };
 }
 

@@ -5,22 +5,25 @@ import type { DumpFormat } from '../core/dump.ts';
 import { runId } from '../core/ids.ts';
 import type { Run } from '../core/run.ts';
 import { withAttempt } from '../dump/attempt.ts';
+import { commit, type TakenDump } from '../dump/commit.ts';
+import { takeBack } from '../dump/leftovers.ts';
+import type { UnsignedDump } from '../dump/record.ts';
 import { StreamWriter } from '../dump/stored.ts';
-import { type Copies, copiesToBe, type Dropped } from '../parts/copies.ts';
+import { type Copies, copiesToBe } from '../parts/copies.ts';
 import { withStallWatch } from '../parts/stall.ts';
 import { teeStore } from '../parts/tee.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
-import { commitDump } from '../repository/dumps.ts';
 import { sealingFor } from '../repository/keys.ts';
 import { type DumpStream, dumpPartKey, formatVersion } from '../repository/layout.ts';
-import { assertOwner } from '../repository/owner.ts';
-import type { DumpRecord, StoredStream } from '../repository/record.ts';
+import type { StoredStream } from '../repository/record.ts';
 import { type Inspected, inspect } from './inspect.ts';
 import { type FileSource, openSource, type SourceOptions } from './source.ts';
 import type { ToTake } from './take.ts';
 
 /** A store that takes nothing for so long is given up. */
 const stallSeconds = 900;
+/** How long a failed attempt may take to clean up after itself; the next dump would do it as well. */
+const withdrawSeconds = 60;
 
 const streams: Record<DumpFormat, DumpStream> = {
   custom: 'dump.custom',
@@ -29,49 +32,51 @@ const streams: Record<DumpFormat, DumpStream> = {
   plain: 'dump.sql',
 };
 
-type Stored = { record: DumpRecord; copies: { repositories: string[]; dropped: Dropped[] } };
-
 /**
  * Reads an old dump to its end and stores it in all repositories that the cluster is written to: its own format and bytes, compressed and
  * sealed as all dumps are. It exists from when the commit file is written, after everything about it was found whole.
- * @throws {PgproofError} `object-damaged`, with the path; `owner-other`; what the store says. Nothing of a failed one is listed.
+ * @throws {PgproofError} `object-damaged`, with the path; what `commit` throws; what the store says. Nothing of a failed one is listed.
  */
 export async function storeDump(
   cluster: ProtectedCluster,
   each: ToTake,
   opening: SourceOptions,
-  outer: Run,
-): Promise<Stored> {
+  run: Run,
+): Promise<TakenDump> {
   const id = runId(new Date(), 'logical', randomBytes(4).toString('hex'));
-  return withAttempt(cluster, id, () =>
-    withStallWatch(outer.signal, { seconds: stallSeconds }, async ({ signal, waitsFor }) => {
-      const run: Run = { ...outer, signal };
+  return withAttempt(cluster, id, async (attempt) => {
+    try {
       const copies = copiesToBe(cluster);
-      const job = { cluster, id, copies, signal, moved: () => waitsFor('repository') };
-      const source = each.dump.source as FileSource;
-      const { stored, inspected } = await store(job, streams[source.format], (take) =>
-        inspect(each.dump, cluster.config.tools, run, take),
-      );
-      const globals = await storeGlobals(job, each, opening);
-      const record = recordOf(cluster, id, each, inspected, stored, globals);
-      await copies.each(signal, (repository, limited) => assertOwner(repository, cluster, { signal: limited }));
-      const records: DumpRecord[] = [];
-      await copies.each(signal, async (repository, limited) => {
-        records.push(await commitDump(repository, cluster.keys, record, { signal: limited }));
+      const record = await withStallWatch(run.signal, { seconds: stallSeconds }, ({ signal, waitsFor }) => {
+        const job = { cluster, id, copies, run: { ...run, signal }, moved: () => waitsFor('repository') };
+        return storeStreams(job, each, opening);
       });
-      const places = { repositories: copies.live.map(({ name }) => name), dropped: [...copies.dropped] };
-      return { result: { record: records[0] as DumpRecord, copies: places }, isClean: true };
-    }),
-  );
+      return await commit(cluster, copies, record, run); // until now the dump does not exist
+    } catch (error) {
+      await takeBack(cluster, id, AbortSignal.timeout(withdrawSeconds * 1000)).catch(() => attempt.leaveNote());
+      throw error;
+    }
+  });
 }
 
-type Job = { cluster: ProtectedCluster; id: string; copies: Copies; signal: AbortSignal; moved(): void };
+async function storeStreams(job: Job, each: ToTake, opening: SourceOptions): Promise<UnsignedDump> {
+  const { cluster, run } = job;
+  const source = each.dump.source as FileSource;
+  let inspected: Inspected | undefined;
+  const dump = await store(job, streams[source.format], async (take) => {
+    inspected = await inspect(each.dump, cluster.config.tools, run, take);
+  });
+  const globals = await storeGlobals(job, each, opening);
+  return recordOf(job, each, inspected as Inspected, dump, globals);
+}
 
-async function store<Found>(
-  { cluster, id, copies, signal, moved }: Job,
+type Job = { cluster: ProtectedCluster; id: string; copies: Copies; run: Run; moved(): void };
+
+async function store(
+  { cluster, id, copies, run: { signal }, moved }: Job,
   stream: DumpStream,
-  read: (take: (chunk: Buffer) => Promise<void>) => Promise<Found>,
-): Promise<{ stored: StoredStream; inspected: Found }> {
+  read: (take: (chunk: Buffer) => Promise<void>) => Promise<void>,
+): Promise<StoredStream> {
   const sealing = sealingFor(cluster.keys);
   const writer = new StreamWriter({
     store: teeStore(copies),
@@ -80,11 +85,11 @@ async function store<Found>(
     signal,
   });
   try {
-    const inspected = await read(async (chunk) => {
+    await read(async (chunk) => {
       await writer.write(chunk);
       moved();
     });
-    return { inspected, stored: await writer.finish() };
+    return await writer.finish();
   } catch (error) {
     await writer.abandon(error as Error);
     throwIfAborted(signal);
@@ -95,20 +100,18 @@ async function store<Found>(
 async function storeGlobals(job: Job, { dump, facts }: ToTake, opening: SourceOptions): Promise<StoredStream | null> {
   if (dump.globals === null || facts.kind !== 'database') return null;
   const globals = await openSource(dump.globals, opening);
-  const { stored } = await store(job, 'globals.sql', async (take) => {
-    for await (const chunk of globals.open(job.signal)) await take(chunk as Buffer);
+  return store(job, 'globals.sql', async (take) => {
+    for await (const chunk of globals.open(job.run.signal)) await take(chunk as Buffer);
   });
-  return stored;
 }
 
 function recordOf(
-  cluster: ProtectedCluster,
-  id: string,
+  { cluster, id }: Job,
   { dump, facts, tier, database }: ToTake,
   { entries, verified, notes }: Inspected,
   stored: StoredStream,
   globals: StoredStream | null,
-): Omit<DumpRecord, 'signature'> {
+): UnsignedDump {
   const { format, kind, head } = dump.source as FileSource;
   const { cipher } = sealingFor(cluster.keys);
   // The scripts of that layout gave pg_dump --no-owner --no-acl; what others gave is not known.

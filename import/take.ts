@@ -153,7 +153,8 @@ async function takeReported(
   await reported(cluster, asked, async (started) => {
     const stored = await storeDump(cluster, each, opening, run);
     record = stored.record;
-    return { ...dumpOutcome(cluster, stored.record, started, stored.copies, null), mode: 'import' };
+    const { repositories, dropped } = stored.copies;
+    return { ...dumpOutcome(cluster, record, started, { repositories, dropped: [...dropped] }, null), mode: 'import' };
   });
   return record as DumpRecord;
 }
