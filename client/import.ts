@@ -4,9 +4,8 @@ import { databaseName } from '../core/dump.ts';
 import { printable } from '../core/format.ts';
 import { parseTarget } from '../core/target.ts';
 import { offsetMinutes } from '../core/zone.ts';
-import { clusterPaths } from '../host/cluster.ts';
-import { makePrivateFolder } from '../host/folders.ts';
 import { ownHostName } from '../host/host.ts';
+import { importPlace } from '../host/import.ts';
 import { defaultStateDir } from '../host/paths.ts';
 import { takeInventory } from '../import/inventory.ts';
 import { cbcCiphers, type Opening } from '../import/peel.ts';
@@ -157,11 +156,7 @@ async function readOpening(session: Session): Promise<Opening> {
 }
 
 /** Of this host; no configuration is needed to look at old files, and to restore from them. */
-async function ownPlace(): Promise<Place> {
-  const paths = clusterPaths(defaultStateDir(), 'import');
-  for (const folder of Object.values(paths)) await makePrivateFolder(folder);
-  return { paths, host: ownHostName() };
-}
+const ownPlace = (): Promise<Place> => importPlace({ name: ownHostName(), stateDir: defaultStateDir() });
 
 const zoneOf = ({ options }: Session): string | null => (options.zone as string | undefined) ?? null;
 
