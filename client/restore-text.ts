@@ -1,5 +1,7 @@
 import { formatBytes } from '../core/format.ts';
+import { shellQuoted } from '../core/shell.ts';
 import { formatTarget } from '../core/target.ts';
+import type { DumpPlan, PlanMode } from '../dump/restore/plan-record.ts';
 import type { RestorePlan } from '../restore/record.ts';
 
 /** What will happen, before it does. */
@@ -29,4 +31,57 @@ export function renderPlan(plan: RestorePlan): string {
     '',
     `Start it: pgproof restore start ${plan.cluster} ${plan.id}`,
   ].join('\n');
+}
+
+/** What will happen to which database, before it does. */
+export function renderDumpPlan(plan: DumpPlan): string {
+  const { source, options } = plan;
+  const size = source.plainBytes === null ? '' : `, ${formatBytes(source.plainBytes)}`;
+  const from = `${source.database ?? 'a database'}${source.version === null ? '' : ` of PostgreSQL ${source.version}`}`;
+  const parts = [...options.tables, ...options.schemas.map((name) => `schema ${name}`)].join(', ');
+  const facts: [string, string][] = [
+    ['plan', plan.id],
+    ['dump', `${source.what} (${source.format}${size})`],
+    ['taken', `${from}${source.takenAt === null ? '' : `, ${source.takenAt}`}`],
+    ['server', `${plan.server}, PostgreSQL ${plan.serverVersion}${plan.user === null ? '' : `, as role ${plan.user}`}`],
+    ['database', `${plan.database}: ${modeTexts[plan.mode]}`],
+    [
+      'what',
+      `${contentTexts[options.content]}${parts === '' ? '' : ` of ${parts}`}${options.select === null ? '' : ', as selected'}`,
+    ],
+    ['how', howText(plan)],
+    ['held', plan.holds[0] === undefined ? 'nowhere' : `by ${plan.holds[0].id}; see pgproof hold list ${plan.cluster}`],
+  ];
+  const confirm = plan.confirmed === null ? ` --confirm ${shellQuoted(plan.database)}` : '';
+  return [
+    ...facts.map(([name, value]) => `${name.padEnd(11)}${value}`),
+    ...plan.conflicts.map((conflict) => `conflict   ${conflict}`),
+    ...plan.notes.map((note) => `note       ${note}`),
+    '',
+    `Start it: pgproof restore start ${plan.cluster} ${plan.id}${confirm}`,
+  ].join('\n');
+}
+
+const modeTexts: Record<PlanMode, string> = {
+  new: 'is made',
+  existing: 'is there, and empty',
+  add: 'IS THERE, and what is restored comes to what it holds',
+  clean: 'IS THERE, and what the dump has is dropped in it first',
+  replace: 'IS THERE, is renamed at the end, and a new one takes its place',
+};
+const contentTexts = { all: 'definitions and rows', schema: 'definitions', data: 'rows' } as const;
+
+function howText({ source, options }: DumpPlan): string {
+  const owner = { dump: 'owners as in the dump', none: 'everything owned by who restores' } as const;
+  return [
+    source.format === 'plain'
+      ? 'psql, which stops at the first error'
+      : `pg_restore, ${options.singleTransaction ? 'one job' : `${options.jobs} jobs where the format has them`}`,
+    ...(options.singleTransaction ? ['one transaction'] : []),
+    typeof options.owner === 'object' ? `everything owned by ${options.owner.role}` : owner[options.owner],
+    ...(options.privileges ? [] : ['no grants']),
+    ...(options.globals === 'none'
+      ? []
+      : [`roles that are ${options.globals === 'missing' ? 'missing' : 'missing or differ'}`]),
+  ].join(', ');
 }

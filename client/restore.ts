@@ -1,10 +1,12 @@
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
+import { plannedRestore } from '../activities/planned.ts';
+import { PgproofError } from '../core/errors.ts';
 import { parseTarget } from '../core/target.ts';
 import { reported } from '../report/file.ts';
 import { planRestore } from '../restore/plan.ts';
-import { startRestore } from '../restore/start.ts';
 import { operate, operationOptions } from './operation.ts';
+import { confirmOnHost, dumpPlanOptions, planDump } from './restore-dump.ts';
 import { renderPlan } from './restore-text.ts';
 import { type Answer, type Session, verb } from './session.ts';
 
@@ -12,14 +14,14 @@ export const restoreVerb = (): Command =>
   new Command('restore')
     .description('restores: first a plan that says everything, then its execution')
     .addCommand(
-      new Command('plan')
+      dumpPlanOptions(new Command('plan'))
         .description('decides a restore in every detail, refuses what would fail, writes nothing but the plan')
         .argument('<cluster>')
-        .requiredOption(
+        .option(
           '--to <target>',
           'a time with its offset or zone, latest, immediate, lsn:X/X, xid:N, name:TEXT, backup:ID',
         )
-        .requiredOption('--into <folder>', 'the data directory to be: empty or absent')
+        .option('--into <folder>', 'the data directory to be: empty or absent')
         .option('--backup <id>', 'start from this backup; default: the newest that ends before the target')
         .option('--exclusive', 'stop before the target, not behind it (time, lsn, xid)')
         .option('--timeline <number>', 'follow this timeline; default: the newest', timeline)
@@ -31,11 +33,14 @@ export const restoreVerb = (): Command =>
         .description('carries out a plan; run it again to go on after an interruption')
         .argument('<cluster>')
         .argument('<plan>', 'its id, as `restore plan` printed it')
+        .option('--confirm <database>', 'the name of the database that is there and will be changed')
         .action(verb(start)),
     );
 
 async function plan(session: Session, name: string): Promise<Answer> {
   const { options } = session;
+  if (options.dump !== undefined) return planDump(session, name);
+  refuseIncomplete(options);
   const target = parseTarget(options.to as string, {
     inclusive: options.exclusive !== true,
     timeline: (options.timeline as number | undefined) ?? null,
@@ -51,17 +56,31 @@ async function plan(session: Session, name: string): Promise<Answer> {
 }
 
 async function start(session: Session, cluster: string, planId: string): Promise<Answer> {
-  const { name: host } = await session.host(); // the plan lies here, and the cluster may have other hosts
+  const opened = await session.host();
+  const { name: host } = opened; // the plan lies here, and the cluster may have other hosts
+  await confirmOnHost(session, cluster, planId);
   return operate(session, {
     operation: 'restore',
     cluster,
     more: { plan: planId, host },
     typed: `pgproof restore start ${cluster} ${planId}`,
-    offline: (opened, asked) =>
-      reported(opened, { operation: 'restore', workflow: null, ...asked }, async () => ({
-        status: 'SUCCESS',
-        result: await startRestore(opened, planId, session.run),
-      })),
+    offline: async (protectedCluster, asked) => {
+      const planned = await plannedRestore(opened, protectedCluster, planId);
+      const order = { operation: 'restore' as const, workflow: null, ...asked, ...planned.order };
+      return reported(protectedCluster, order, () => planned.carryOut(session.run));
+    },
+  });
+}
+
+/** Of a restore of files: commander cannot demand what a dump has no use for. */
+function refuseIncomplete(options: Session['options']): void {
+  const ofDumps = ['database', 'server', 'user', 'existing', 'table', 'schema', 'select', 'list', 'globals', 'jobs'];
+  const stray = ofDumps.find((option) => options[option] !== undefined);
+  if (stray !== undefined) throw new PgproofError('usage', `--${stray} is of a dump: say which one by --dump`);
+  const missing = options.to === undefined ? '--to <target>' : options.into === undefined ? '--into <folder>' : null;
+  if (missing === null) return;
+  throw new PgproofError('usage', `required option '${missing}' not specified`, {
+    hint: 'A point in time: --to TARGET --into FOLDER. A dump: --dump ID --database NAME.',
   });
 }
 
