@@ -1,7 +1,9 @@
+import { isDumped } from '../core/dumped.ts';
 import { hasCode } from '../core/errors.ts';
 import { type SqlClient, withClient } from '../postgres/client.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { inspectSession, type ServerFacts } from '../postgres/server.ts';
+import { checkDumps } from './dumps.ts';
 import { attempt, type Finding, ok, problem } from './finding.ts';
 import { admissionFix } from './hba.ts';
 import { checkOsUser, checkReplication, checkSpace, checkTools } from './host.ts';
@@ -46,7 +48,7 @@ export async function check(cluster: ProtectedCluster, { signal }: { signal: Abo
 /** The refusal of pg_hba.conf has lines that mend it; every other error speaks for itself. */
 function refusedByHba(error: unknown, { config }: ProtectedCluster): Finding {
   if (hasCode(error, 'server-refused') && error.facts.sqlstate === '28000')
-    return problem('server', error.message, admissionFix(config.connection));
+    return problem('server', error.message, admissionFix(config.connection, isDumped(config)));
   throw error;
 }
 
@@ -62,6 +64,7 @@ async function checkServer(
   return [
     describeServer(cluster, facts),
     ...(await attempt('rights', signal, () => checkRights(client, cluster.config.connection))),
+    ...(await attempt('dumps', signal, () => checkDumps(client, cluster, facts, signal))),
     ...(await attempt('settings', signal, () => checkSettings(client, cluster, facts))),
     ...(await one('archiver', () => checkArchiver(client))),
     checkPageChecksums(facts),

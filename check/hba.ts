@@ -1,14 +1,17 @@
 import { userInfo } from 'node:os';
 import type { ConnectionConfig } from '../core/config.ts';
 
-/** Lines that let the role in, for sessions and for base backups: `replication` is a database of its own there, and `all` does not cover it. */
-export function hbaLines(connection: ConnectionConfig): string[] {
+/**
+ * Lines that let the role in, for sessions and for base backups: `replication` is a database of its own there, and `all` does not cover it.
+ * @param dumps whether it dumps databases, which it has to get into.
+ */
+export function hbaLines(connection: ConnectionConfig, dumps: boolean): string[] {
   const { user, database, socket, password } = connection;
   const method = socket === undefined || password !== undefined ? 'scram-sha-256' : `peer map=${identMap}`;
   const kind = socket === undefined ? 'host ' : 'local';
   const from = socket === undefined ? ' <address of this host>/32' : '';
   return [
-    `${kind} ${word(database)} ${word(user)}${from} ${method}`,
+    `${kind} ${dumps ? 'all' : word(database)} ${word(user)}${from} ${method}`,
     `${kind} replication ${word(user)}${from} ${method}`,
   ];
 }
@@ -23,11 +26,11 @@ export function identLines(
 }
 
 /** What to do when pg_hba.conf refuses the role. */
-export function admissionFix(connection: ConnectionConfig): string {
+export function admissionFix(connection: ConnectionConfig, dumps: boolean): string {
   const ident = identLines(connection);
   return [
     'Add to pg_hba.conf, above lines that refuse it:',
-    ...hbaLines(connection),
+    ...hbaLines(connection, dumps),
     ...(ident.length > 0 ? ['and to pg_ident.conf:', ...ident] : []),
     'then: SELECT pg_reload_conf();',
   ].join('\n');

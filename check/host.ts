@@ -2,6 +2,7 @@ import { stat, statfs } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import * as z from 'zod';
+import { isDumped } from '../core/dumped.ts';
 import { hasCode } from '../core/errors.ts';
 import { queryOne, type SqlClient, withClient } from '../postgres/client.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
@@ -42,7 +43,8 @@ export async function checkReplication({ config }: ProtectedCluster, signal: Abo
     await withClient(connection, identify, { signal, replication: true, applicationName: 'pgproof check' });
     return ok('replication', `role '${connection.user}' gets a replication connection`);
   } catch (error) {
-    if (hasCode(error, 'server-refused')) return problem('replication', error.message, admissionFix(connection));
+    if (hasCode(error, 'server-refused'))
+      return problem('replication', error.message, admissionFix(connection, isDumped(config)));
     throw error;
   }
 }

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { isDumped } from '../core/dumped.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import type { ServerFacts } from '../postgres/server.ts';
 import { archiveCommand } from '../wal/archive-command.ts';
@@ -20,14 +21,15 @@ export function propose(
   facts: Pick<ServerFacts, 'settings'>,
 ): Proposal {
   const { connection } = cluster.config;
+  const dumps = isDumped(cluster.config);
   const settings = proposeSettings(cluster, facts.settings);
   return {
     role: connection.user,
     database: connection.database,
-    roleSql: roleSql(connection),
+    roleSql: roleSql(connection, dumps),
     settings,
     settingsSql: settingsSql(settings),
-    hba: hbaLines(connection),
+    hba: hbaLines(connection, dumps),
     ident: identLines(connection),
     restart: settings.some(({ restart }) => restart),
   };

@@ -44,8 +44,11 @@ export function neededRights({
 
 export type RightName = 'replication' | 'monitor' | 'connect' | 'switch-wal' | 'restore-point' | 'schema';
 
-/** Makes the role with all its rights; may be run again. Rights on functions belong to a database, so it must run in that one. */
-export function roleSql(connection: Pick<ConnectionConfig, 'user' | 'database'>): string {
+/**
+ * Makes the role with all its rights; may be run again. Rights on functions belong to a database, so it must run in that one.
+ * @param dumps whether it dumps databases: then it reads all data. Before PostgreSQL 14 there is no such right, and `check` names the tables.
+ */
+export function roleSql(connection: Pick<ConnectionConfig, 'user' | 'database'>, dumps = false): string {
   const role = pg.escapeIdentifier(connection.user);
   const literal = pg.escapeLiteral(connection.user);
   const lines = Object.values(neededRights(connection)).map(({ grant, reason }) => `${grant}  -- ${reason}`);
@@ -53,6 +56,11 @@ export function roleSql(connection: Pick<ConnectionConfig, 'user' | 'database'>)
     `-- as a superuser, in database ${pg.escapeIdentifier(connection.database)}`,
     `DO $do$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = ${literal}) THEN CREATE ROLE ${role}; END IF; END $do$;`,
     ...lines,
+    ...(dumps
+      ? [
+          `DO $do$ BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'pg_read_all_data') THEN GRANT pg_read_all_data TO ${role}; END IF; END $do$;  -- dumps`,
+        ]
+      : []),
     '',
   ].join('\n');
 }

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { checkDumps } from '../../check/dumps.ts';
 import { attempt, type Finding } from '../../check/finding.ts';
 import { checkReplication } from '../../check/host.ts';
 import type { Proposal } from '../../check/proposal.ts';
@@ -6,6 +7,7 @@ import { checkHeartbeat } from '../../check/repository.ts';
 import { checkRights } from '../../check/rights.ts';
 import { type SqlClient, withClient } from '../../postgres/client.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
+import { inspectSession } from '../../postgres/server.ts';
 import { spoolAt } from '../../wal/spool.ts';
 import { isSpoolLocked } from '../../wal/spool-lock.ts';
 
@@ -23,6 +25,7 @@ export async function readStanding(cluster: ProtectedCluster, signal: AbortSigna
   const { connection } = cluster.config;
   const ask = async (client: SqlClient): Promise<Finding[]> => [
     ...(await checkRights(client, connection)),
+    ...(await checkDumps(client, cluster, await inspectSession(client), signal)),
     await checkHeartbeat(client, cluster),
   ];
   const session = await attempt('session', signal, () =>
@@ -31,13 +34,16 @@ export async function readStanding(cluster: ProtectedCluster, signal: AbortSigna
   const [replication] = await attempt('replication', signal, async () => [await checkReplication(cluster, signal)]);
   const { root } = spoolAt(cluster.paths.spool);
   return {
-    logsIn: !session.some(({ name }) => name === 'session'),
+    logsIn: !session.some(({ name }) => name === 'session' || name === 'dump-login'),
     replicates: replication?.status === 'ok',
-    hasRights: session.filter(({ name }) => name !== 'heartbeat').every(({ status }) => status !== 'problem'),
+    hasRights: session.filter(({ name }) => !otherwise.includes(name)).every(({ status }) => status !== 'problem'),
     hasHeartbeat: session.some(({ name, status }) => name === 'heartbeat' && status === 'ok'),
     ships: existsSync(root) && (await isSpoolLocked(root)),
   };
 }
+
+/** Found too, and no matter of the role's rights. */
+const otherwise = ['heartbeat', 'dump-login', 'dump-databases', 'dump-tools'];
 
 /**
  * What of the proposal is left. A role that gets in needs no line for it, and one above the others could take away the login

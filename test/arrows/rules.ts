@@ -9,7 +9,7 @@ const SIDEWAYS: Record<string, string[]> = {
   verify: ['restore', 'wal', 'dump'],
   import: ['backup', 'dump', 'restore', 'wal'],
   copy: ['wal'],
-  check: ['wal', 'watch', 'sink'],
+  check: ['wal', 'watch', 'sink', 'dump'],
   watch: ['wal'],
 };
 const BELOW_HOST = [...ENGINES, ...BASE];

@@ -124,13 +124,16 @@ test('by TCP the proposed lines ask for a password, and no name is a keyword by 
       },
     },
   });
-  const { hba, ident } = propose(
-    { config: clusters.shop!, paths: { scripts: '/b', spool: '/s' } as never },
-    { settings: {} },
-  );
+  const paths = { scripts: '/b', spool: '/s' } as never;
+  const { hba, ident } = propose({ config: clusters.shop!, paths }, { settings: {} });
   expect(hba).toEqual([
     'host  "My Shop" "all" <address of this host>/32 scram-sha-256',
     'host  replication "all" <address of this host>/32 scram-sha-256',
   ]);
   expect(ident).toEqual([]);
+  const dumped = { ...clusters.shop!, objectives: { rpo: 300, dump: 86_400 } };
+  expect(propose({ config: dumped, paths }, { settings: {} })).toMatchObject({
+    hba: ['host  all "all" <address of this host>/32 scram-sha-256', hba[1]],
+    roleSql: expect.stringContaining('GRANT pg_read_all_data TO "all"'),
+  });
 });

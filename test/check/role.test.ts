@@ -1,9 +1,11 @@
 import { appendFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { checkDumps } from '../../check/dumps.ts';
 import { checkReplication } from '../../check/host.ts';
 import { checkRights } from '../../check/rights.ts';
 import { neededRights, roleSql } from '../../check/role.ts';
+import { cluster as clusterSchema } from '../../core/config/cluster.ts';
 import { configSchema } from '../../core/config.ts';
 import { connectionArgs, execute, withClient } from '../../postgres/client.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
@@ -116,6 +118,63 @@ describe.each(majors)('PostgreSQL %s, as the role that `init` proposes', (major)
       await server.sql(wrong[0]!.fix!);
       expect((await rights()).every(({ status }) => status === 'ok')).toBe(true);
     }
+  });
+
+  test('what it cannot dump is found in each database, with the statement that helps; the SQL of a cluster that is dumped is enough', async () => {
+    const dumped = (dumps: Record<string, unknown>, schedules: Record<string, unknown> = {}): ProtectedCluster => {
+      const parsed = clusterSchema.parse({
+        host: 'db-7',
+        connection: shop.config.connection,
+        repositories: ['r'],
+        dumps,
+        schedules,
+      });
+      return { ...shop, config: parsed };
+    };
+    const look = (cluster: ProtectedCluster) =>
+      withClient(shop.config.connection, (client) => checkDumps(client, cluster, { major: Number(major) }, signal));
+    const wrong = async (cluster: ProtectedCluster) =>
+      (await look(cluster)).filter(({ status }) => status !== 'ok').map(({ name, detail, fix }) => [name, detail, fix]);
+    const nightly = dumped({}, { nightly: { run: 'dump', every: '1d' } });
+    expect(await look(shop)).toEqual([]); // nobody wants dumps
+    await server.sql('CREATE DATABASE "it\'s one"');
+    await server.sql('REVOKE CONNECT ON DATABASE "it\'s one" FROM PUBLIC');
+    await server.sql('CREATE TABLE public.secret (n int)');
+    expect(await wrong(nightly)).toEqual([
+      ['dump-rights', expect.stringContaining("it's one"), expect.stringContaining('GRANT CONNECT ON DATABASE')],
+      [
+        'dump-rights',
+        expect.stringContaining('public.secret'),
+        expect.stringContaining('GRANT pg_read_all_data TO "pg proof"'),
+      ],
+    ]);
+    await server.sql('GRANT CONNECT ON DATABASE "it\'s one" TO "pg proof"');
+    await server.sql(roleSql(shop.config.connection, true));
+    expect(await wrong(nightly)).toEqual([]);
+    await server.sql('ALTER TABLE public.secret ENABLE ROW LEVEL SECURITY');
+    expect(await wrong(nightly)).toEqual([
+      [
+        'dump-rights',
+        expect.stringContaining('public.secret'),
+        expect.stringContaining('ALTER ROLE "pg proof" BYPASSRLS'),
+      ],
+    ]);
+    await server.sql('DROP TABLE public.secret');
+    expect(await wrong(dumped({ databases: ['postgres', 'gone'] }))).toMatchObject([
+      ['dump-databases', "the server has no database 'gone'", expect.stringContaining('It has ')],
+    ]);
+    expect(await wrong(dumped({ perDatabase: { gone: { jobs: 2 } } }))).toMatchObject([
+      ['dump-databases', "the server has no database 'gone'", expect.anything()],
+    ]);
+    const elsewhere = { ...nightly, config: { ...nightly.config, tools: { bin: '/nowhere' } } } as ProtectedCluster;
+    expect(await wrong(elsewhere)).toMatchObject([
+      ['dump-tools', expect.stringMatching(/^no pg_dump/), expect.anything()],
+    ]);
+    const contained = { ...nightly, config: { ...nightly.config, tools: { bin: 'auto', docker: 'no-such-one' } } };
+    expect(await wrong(contained as ProtectedCluster)).toMatchObject([
+      ['dump-tools', expect.stringContaining('no-such-one'), expect.anything()],
+    ]);
+    await server.sql('DROP DATABASE "it\'s one"');
   });
 
   test('a superuser has every right, and a warning', async () => {

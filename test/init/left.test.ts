@@ -10,6 +10,9 @@ const primary = { isSuperuser: false, isStandby: false };
 const config = {
   connection: { socket: '/run/postgresql', port: 5432, user: 'pgproof', database: 'postgres' },
   objectives: { rpo: 300 },
+  dumps: { databases: 'all', perDatabase: {} },
+  schedules: {},
+  tools: { bin: 'auto' },
 };
 const paths = { scripts: '/state/bin', spool: '/state/spool' };
 const proposal = propose({ config, paths } as unknown as ProtectedCluster, { settings: {} });

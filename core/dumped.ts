@@ -1,0 +1,21 @@
+import type { ClusterConfig } from './config.ts';
+import { type DumpRequest, dumpRequest } from './request.ts';
+
+/** Whether dumps are meant to be taken of this cluster: its configuration says something about them. */
+export function isDumped({ dumps, schedules, objectives, tools }: ClusterConfig): boolean {
+  const { databases, perDatabase, ...options } = dumps;
+  return (
+    Object.values(schedules).some(({ run }) => run === 'dump') ||
+    objectives.dump !== undefined ||
+    tools.docker !== undefined ||
+    databases !== 'all' ||
+    [perDatabase, options].some((section) => Object.keys(section).length > 0)
+  );
+}
+
+/** What its schedules ask for; without any, what `dump` alone would. */
+export function dumpsAsked({ schedules }: ClusterConfig): DumpRequest[] {
+  const scheduled = Object.values(schedules).filter(({ run }) => run === 'dump');
+  const asked = scheduled.length === 0 ? [{}] : scheduled.map((schedule) => schedule.with);
+  return asked.map((request) => dumpRequest.parse({ ...request, cluster: 'x' }));
+}
