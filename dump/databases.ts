@@ -8,6 +8,9 @@ export type DatabaseFacts = {
   encoding: string | null;
   collate: string | null;
   ctype: string | null;
+  /** Of its collation; 13 and 14 know one only. `locale` is ICU's or the builtin one's. */
+  provider: 'libc' | 'icu' | 'builtin' | null;
+  locale: string | null;
   owner: string | null;
   isTemplate: boolean;
   /** Whether it takes connections: it may be closed to them, or what is left of a DROP DATABASE that broke off. */
@@ -19,6 +22,8 @@ const databaseRow = z.object({
   encoding: z.string().nullable(),
   collate: z.string().nullable(),
   ctype: z.string().nullable(),
+  provider: z.enum(['libc', 'icu', 'builtin']).nullable(),
+  locale: z.string().nullable(),
   owner: z.string().nullable(),
   isTemplate: z.boolean(),
   isOpen: z.boolean(),
@@ -28,9 +33,11 @@ export async function listDatabases(client: SqlClient): Promise<DatabaseFacts[]>
   return query(
     client,
     `SELECT datname AS name, pg_encoding_to_char(encoding)::text AS encoding, datcollate::text AS collate, datctype::text AS ctype,
+            CASE coalesce(to_jsonb(d) ->> 'datlocprovider', 'c') WHEN 'c' THEN 'libc' WHEN 'i' THEN 'icu' WHEN 'b' THEN 'builtin'
+            END AS provider, coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale') AS locale,
             pg_get_userbyid(datdba)::text AS owner, datistemplate AS "isTemplate",
             datallowconn AND datconnlimit <> -2 AS "isOpen"
-       FROM pg_database ORDER BY datname`,
+       FROM pg_database AS d ORDER BY datname`,
     [],
     databaseRow,
   );

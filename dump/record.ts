@@ -39,6 +39,8 @@ export function recordOf(job: DumpJob, dump: Taken, globals: Taken | null, finis
       encoding: database?.encoding ?? null,
       collate: database?.collate ?? null,
       ctype: database?.ctype ?? null,
+      provider: database?.provider ?? null,
+      locale: database?.locale ?? null,
       owner: database?.owner ?? null,
     },
     toolVersion: clients.version,

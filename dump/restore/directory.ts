@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { PgproofError } from '../../core/errors.ts';
 import { TarReader } from '../../postgres/tar/reader.ts';
 import { writeAll } from '../../storage/file/durable.ts';
+import { parseMember } from '../directory/member.ts';
 
 /**
  * The folder that pg_dump -Fd wrote, out of the tar that it is stored as: large files lie in it in pieces, `3456.dat.zst.000001`
@@ -51,13 +52,12 @@ export class DirectoryUnpacker {
   }
 
   async #begin(member: string): Promise<void> {
-    const name = member.replace(/^\.\//, '');
-    const [, base = name, piece] = /^(.+)\.(\d{6})$/.exec(name) ?? [];
     // A folder of pg_dump's is flat: any other name would lead out of the staging folder.
-    if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(base)) throw invalid(`'${member}' is no file of a directory dump`);
+    const parsed = parseMember(member.replace(/^\.\//, ''));
+    if (parsed === undefined) throw invalid(`'${member}' is no file of a directory dump`);
+    const { file: base, piece } = parsed;
     const due = (this.#pieces.get(base) ?? 0) + 1;
-    if (piece === undefined ? due !== 1 : Number(piece) !== due)
-      throw invalid(`'${member}' is not the next piece of '${base}'`);
+    if (piece === null ? due !== 1 : piece !== due) throw invalid(`'${member}' is not the next piece of '${base}'`);
     this.#pieces.set(base, due);
     if (this.#only !== null && base !== this.#only) return;
     this.#file = await open(join(this.#folder, base), due === 1 ? 'wx' : 'a', 0o600);
