@@ -123,7 +123,9 @@ function notesOf(dumps: ListedFolder['dumps'], bases: ListedFolder['bases']): st
 
 /** The file stands in front of it already. */
 const withoutPath = ({ message, facts }: ErrorDocument): string =>
-  typeof facts.path === 'string' ? message.replace(`'${facts.path}': `, '') : message;
+  typeof facts.path === 'string'
+    ? message.replace(`'${facts.path}': `, '').replace(`'${facts.path}' is`, 'it is')
+    : message;
 
 function failedLine({ file, database, startedAt, message }: ListedFolder['failed'][number]): string {
   return `${printable(file)}: ${printable(database)}, ${shortTime(startedAt)}${message === null ? '' : `: ${printable(message)}`}`;

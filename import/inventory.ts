@@ -84,7 +84,8 @@ async function lookAt(
   const joined = new Set(candidates.map((file) => (file.name.endsWith('_globals.sql') ? null : globalsOf(file))));
   for (const file of candidates.filter(({ path }) => !joined.has(path))) {
     const opened = await open(file.path, options);
-    if (hasCode(opened, 'file-unknown')) strange.push({ place: file.place, why: `no dump: ${opened.facts.form}` });
+    if (hasCode(opened, 'file-unknown') && !isCalledDump(file))
+      strange.push({ place: file.place, why: noDump(opened) });
     else
       dumps.push({
         ...dumpOf(file, opened),
@@ -95,6 +96,11 @@ async function lookAt(
   }
   return { dumps, strange };
 }
+
+/** As a script called its dumps: one that is none is damage, and not something else that lies there. */
+const isCalledDump = ({ name }: Seen): boolean => readName(name).time !== null;
+
+const noDump = ({ facts }: PgproofError): string => `no dump: ${facts.form}`;
 
 async function open(path: string, options: SourceOptions): Promise<FileSource | PgproofError> {
   try {

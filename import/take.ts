@@ -115,6 +115,7 @@ async function takeOne(
   const { dump, facts, tier } = each;
   const answer = { place: dump.place, facts, tier, error: null };
   try {
+    if (dump.source === null) throw dump.error;
     const same = await findSame(cluster, dump, there, run);
     if (same !== undefined) return { ...answer, outcome: 'there', id: same.id };
     const record = await takeReported(cluster, each, order, run);

@@ -115,6 +115,7 @@ describe('the inventory', () => {
     });
     const today = expect.stringMatching(/^20\d\d-/);
     expect(listed).toEqual([
+      ['backups/full/full_20260110_020000.sql.gz.enc', null, null, '2026-01-10T02:00:00', 'full', undefined],
       [
         'backups/full/full_20260111_020000.sql.gz.enc',
         'database',
@@ -158,11 +159,12 @@ describe('the inventory', () => {
   test('follows no symlink, and says of everything else why it is passed over', async () => {
     const { strange, failed } = await inventoryOf();
     expect(strange).toEqual([
-      { place: 'backups/full/full_20260110_020000.sql.gz.enc', why: 'no dump: empty' },
       { place: 'elsewhere', why: 'a symlink, not followed' },
       { place: 'link.sql', why: 'a symlink, not followed' },
       { place: 'notes.txt', why: 'not the name of a dump' },
     ]);
+    const empty = (await dumpAt('full_20260110_020000.sql.gz.enc')).error;
+    expect(empty).toMatchObject({ code: 'file-unknown', hint: expect.stringMatching(/refuses aes-256-gcm/) });
     expect(failed).toMatchObject([{ place: 'db-backups/reports/failed.json', report: { errorMessage: 'disk full' } }]);
   });
 
@@ -197,7 +199,7 @@ describe('a name on the command line', () => {
         return (error as { code: string }).code;
       }
     };
-    expect(await closed(passphrase)).toBe(7);
+    expect(await closed(passphrase)).toBe(8);
     expect(await closed(null)).toBe('passphrase-missing');
     expect(await closed('another')).toBe('passphrase-wrong');
   });
@@ -278,9 +280,11 @@ describe('take', () => {
     const { dumps } = await inventoryOf();
     const planned = planTake(dumps, { ...order, database: 'community' });
     const first = await takeDumps(stage.cluster, planned, order, run);
-    expect(first.map(({ outcome }) => outcome)).toEqual(Array(7).fill('taken'));
+    expect(first.map(({ outcome }) => outcome)).toEqual(['refused', ...Array(7).fill('taken')]);
     const again = await takeDumps(stage.cluster, planned, order, run);
-    expect(again.map(({ outcome, id }) => [outcome, id])).toEqual(first.map(({ id }) => ['there', id]));
+    expect(again.map(({ outcome, id }) => [outcome, id])).toEqual(
+      first.map(({ id }) => [id === null ? 'refused' : 'there', id]),
+    );
     expect(state(old)).toBe(before);
 
     const records = await taken();
