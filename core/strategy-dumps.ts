@@ -1,14 +1,10 @@
-import type * as z from 'zod';
-import type { retention } from './config/retention.ts';
 import type { OldScript, Strategy } from './strategy.ts';
 
 type Chosen = {
   /** For the sentence that tells the strategy. */
   story: string;
   schedules: Strategy['schedules'];
-  tiers: NonNullable<z.input<typeof retention>['dumps']>;
-  /** What the tiers keep, a sentence. */
-  why: string;
+  retention: Strategy['dumpRetention'];
 };
 
 /** A small cluster has a dump a night, every other one a dump a week; where old scripts made dumps, as their crontab had it. */
@@ -26,8 +22,10 @@ const nightly: Chosen = {
       why: 'A dump of each database, every night at 01:00.',
     },
   },
-  tiers: { daily: { last: 7, weekly: 12 } },
-  why: 'Of dumps the last 7 of each database, and the newest of each of 12 weeks.',
+  retention: {
+    value: { daily: { last: 7, weekly: 12 } },
+    why: 'The last 7 dumps of each database, and the newest of each of 12 weeks.',
+  },
 };
 
 const weekly: Chosen = {
@@ -38,8 +36,7 @@ const weekly: Chosen = {
       why: 'A dump of each database, on Sundays at 01:00.',
     },
   },
-  tiers: { weekly: { weekly: 12 } },
-  why: 'Of dumps the newest of each of 12 weeks.',
+  retention: { value: { weekly: { weekly: 12 } }, why: 'Of each database the newest dump of each of 12 weeks.' },
 };
 
 /** `backup.sh full` and `backup.sh incremental`, which is a whole dump under another label. */
@@ -55,8 +52,10 @@ const labelled: Chosen = {
       why: 'Every night at 03:00, as the old crontab had it: whole dumps, as they always were.',
     },
   },
-  tiers: { full: { weekly: 12 }, incremental: { last: 7 } },
-  why: 'Of full dumps the newest of each of 12 weeks, of incremental ones the last 7 of each database.',
+  retention: {
+    value: { full: { weekly: 12 }, incremental: { last: 7 } },
+    why: 'Of each database the newest full dump of each of 12 weeks, and the last 7 incremental ones.',
+  },
 };
 
 const files: Strategy['schedules'][string] = {

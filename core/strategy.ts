@@ -32,7 +32,9 @@ export type Strategy = {
   /** One sentence: for what, and how. */
   why: string;
   objectives: Said<z.input<typeof objectives>>;
-  retention: Said<z.input<typeof retention>>;
+  retention: Said<Omit<z.input<typeof retention>, 'dumps'>>;
+  /** `retention.dumps`. */
+  dumpRetention: Said<NonNullable<z.input<typeof retention>['dumps']>>;
   schedules: Record<string, Said<z.input<typeof schedules>[string]>>;
   /** What a person should know; sentences. */
   notes: string[];
@@ -60,10 +62,8 @@ export function chooseStrategy(needs: Needs): Strategy {
       value: { rpo: durationText(needs.rpo), ...(needs.rto === null ? {} : { rto: durationText(needs.rto) }) },
       why: 'What the backups have to make possible. Checks, drills and alarms measure against it.',
     },
-    retention: {
-      value: { ...retentions[name].value, dumps: dumps.tiers },
-      why: `${retentions[name].why} ${dumps.why}`,
-    },
+    retention: retentions[name],
+    dumpRetention: dumps.retention,
     schedules: { base: baseSchedule(name, often), ...dumps.schedules, ...common(name, needs) },
     notes: notesOn(name, needs),
   };

@@ -6,14 +6,15 @@ import type { Strategy } from '../../core/strategy.ts';
 import { parseConfig } from '../../host/config.ts';
 import { defaultStateDir } from '../../host/paths.ts';
 import { unwritable } from '../../repository/private-file-write.ts';
-import { retentionFrom } from './old-work.ts';
+import { asBefore } from './old-work.ts';
 import type { InitPlan } from './plan.ts';
 import type { Setting } from './settings.ts';
 
 /** A commented configuration for one cluster; everything left out has its default (docs/configuration.md). */
-export function configText(plan: InitPlan, strategy: Strategy, timezone: string): string {
+export function configText(plan: InitPlan, chosen: Strategy, timezone: string): string {
   const { cluster, host, connection, repositories, keyFile, old } = plan;
-  const retention = retentionFrom(strategy, old?.work);
+  const strategy = old === null ? chosen : asBefore(chosen, old.work);
+  const { retention, dumpRetention } = strategy;
   const schedules = Object.entries(strategy.schedules);
   const document = new Document({
     timezone,
@@ -28,7 +29,7 @@ export function configText(plan: InitPlan, strategy: Strategy, timezone: string)
         repositories: repositories.map(({ name }) => name),
         ...(keyFile === null ? {} : { key: cluster }),
         objectives: strategy.objectives.value,
-        retention: retention.value,
+        retention: { ...retention.value, dumps: dumpRetention.value },
         ...(old?.work.dumps === undefined ? {} : { dumps: old.work.dumps }),
         schedules: Object.fromEntries(schedules.map(([name, { value }]) => [name, value])),
       },
@@ -38,6 +39,7 @@ export function configText(plan: InitPlan, strategy: Strategy, timezone: string)
   say(['timezone'], 'What the times of schedules mean.');
   say(['clusters', cluster, 'objectives'], strategy.objectives.why);
   say(['clusters', cluster, 'retention'], retention.why, 'Nothing is deleted but by `pgproof expire`.');
+  say(['clusters', cluster, 'retention', 'dumps'], dumpRetention.why);
   if (old?.work.dumps !== undefined) say(['clusters', cluster, 'dumps'], 'What the old scripts dumped.');
   say(['clusters', cluster, 'schedules'], `\`pgproof schedules apply\` brings them to Temporal.`);
   for (const [name, { why }] of schedules) say(['clusters', cluster, 'schedules', name], why);

@@ -55,18 +55,14 @@ export function containerOf({ mode }: Old, lines: readonly Line[]): Pick<Old, 'c
   return mode === 'docker' && isName ? { container: host } : {};
 }
 
-/** The strategy's, but as long as the old scripts kept things. */
-export function retentionFrom({ retention }: Strategy, work: OldWork | undefined): Strategy['retention'] {
-  if (work === undefined || (work.backups === null && work.dumpDays === null)) return retention;
-  const { dumps: tiers = {}, ...backups } = retention.value;
-  const window = work.dumpDays === null ? null : { window: `${work.dumpDays}d` };
-  const dumps = window === null ? tiers : Object.fromEntries(Object.keys(tiers).map((tier) => [tier, window]));
-  const kept = [
-    ...(work.backups === null ? [] : [`backups for ${work.backups.window}`]),
-    ...(window === null ? [] : [`dumps for ${window.window}`]),
-  ];
+/** The strategy, but what it keeps is kept as long as the old scripts did. */
+export function asBefore(strategy: Strategy, { backups, dumpDays }: OldWork): Strategy {
+  const why = 'As the old scripts had it.';
+  const window = { window: `${dumpDays}d` };
+  const tiers = Object.keys(strategy.dumpRetention.value).map((tier) => [tier, window]);
   return {
-    value: { ...(work.backups ?? backups), dumps },
-    why: `As the old scripts had it: ${kept.join(', ')}.`,
+    ...strategy,
+    retention: backups === null ? strategy.retention : { value: backups, why },
+    dumpRetention: dumpDays === null ? strategy.dumpRetention : { value: Object.fromEntries(tiers), why },
   };
 }

@@ -44,19 +44,20 @@ describe('a strategy', () => {
 
   test('keeps every promise of its name: a backup a day for 7 days and WAL for 30, or a week of WAL to replay', () => {
     const middle = chooseStrategy(needs());
-    expect(middle.retention.value).toEqual({ window: '7d', wal: '30d', dumps: { weekly: { weekly: 12 } } });
+    expect(middle.retention.value).toEqual({ window: '7d', wal: '30d' });
+    expect(middle.dumpRetention.value).toEqual({ weekly: { weekly: 12 } });
     expect(middle.schedules.dump?.value).toMatchObject({ run: 'dump', with: { tier: 'weekly' } });
     expect(middle.schedules.dump?.value.calendar).toMatchObject({ weekdays: 'sunday' });
     expect(middle.schedules.base?.value).toMatchObject({ run: 'backup', calendar: { at: '02:00' } });
     const large = chooseStrategy(needs({ bytes: 5e12 }));
     expect(large.schedules.base?.value.calendar).toEqual({ at: '02:00', weekdays: 'sunday' });
-    expect(large.retention.value).toMatchObject({ window: '7d', wal: '14d' });
+    expect(large.retention.value).toEqual({ window: '7d', wal: '14d' });
   });
 
   test('of a small cluster has a dump a day, kept 7 days, and of each of 12 weeks one', () => {
     const small = chooseStrategy(needs({ bytes: 20e9, rpo: day }));
     expect(small.schedules.dump?.value).toEqual({ run: 'dump', calendar: { at: '01:00' }, with: { tier: 'daily' } });
-    expect(small.retention.value).toMatchObject({ dumps: { daily: { last: 7, weekly: 12 } } });
+    expect(small.dumpRetention.value).toEqual({ daily: { last: 7, weekly: 12 } });
     expect(small.why).toMatch(/a backup a day, WAL between them, a dump a day\.$/);
   });
 
@@ -66,7 +67,7 @@ describe('a strategy', () => {
       full: { value: { run: 'dump', cron: '0 2 * * 0', with: { tier: 'full' } } },
       incremental: { value: { run: 'dump', cron: '0 3 * * *', with: { tier: 'incremental' } } },
     });
-    expect(Object.keys(labelled.retention.value.dumps ?? {})).toEqual(['full', 'incremental']);
+    expect(Object.keys(labelled.dumpRetention.value)).toEqual(['full', 'incremental']);
     const physical = chooseStrategy(needs({ scripts: ['physical'] }));
     expect(physical.schedules.base?.value.calendar).toEqual({ at: '02:00', weekdays: 'sunday' });
     expect(physical.why).toContain('a base backup a week, WAL all the time, a dump a week');
@@ -127,6 +128,7 @@ describe('the configuration', () => {
       'timezone',
       'objectives',
       'retention',
+      'dumps',
       'schedules',
       'base',
       'dump',
