@@ -69,6 +69,11 @@ describe('cron text and calendars', () => {
     [{ run: 'expire', every: '1d', with: { confirmed: true } }, 'with.confirmed: expire takes no such setting'],
     [{ run: 'backup', every: '1d', with: { cluster: 'other' } }, 'with.cluster: backup takes no such setting'],
     [{ run: 'copy', every: '1d' }, 'copy needs a second repository'],
+    [{ run: 'dump', every: '1d', with: { databases: [] } }, 'with.databases'],
+    [{ run: 'dump', every: '1d', with: { databases: 'shop' } }, 'with.databases'],
+    [{ run: 'dump', every: '1d', with: { databases: ['x'.repeat(64)] } }, 'with.databases'],
+    [{ run: 'dump', every: '1d', with: { tier: 'Every Day' } }, 'with.tier'],
+    [{ run: 'verify', every: '1d', with: { share: ['5'] } }, 'with.share'],
     [{ run: 'verify', every: '1d', with: { repository: 'far' } }, "'far' is none of the cluster's repositories"],
   ])('%j is refused with the reason', (schedule, why) => {
     expect(problemOf(schedule)).toContain(why);
@@ -113,6 +118,12 @@ describe('what Temporal should have', () => {
       taskQueue: 'pgproof-main',
       request: { cluster: 'shop', share: 5, requestedBy: 'schedule pgproof/main/shop/sample' },
     });
+  });
+
+  test('asks for lists as they are written: databases, tables', () => {
+    const asked = { tier: 'hourly', databases: ['shop', "it's one"], excludeTables: ['audit.*'] };
+    const [dump] = wantedOf({ dumps: { run: 'dump', every: '1h', with: asked } });
+    expect(dump).toMatchObject({ workflowType: 'dump', request: { cluster: 'shop', ...asked } });
   });
 
   test('spreads intervals over a fleet, each schedule always at its own moment', () => {
