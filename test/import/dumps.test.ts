@@ -21,6 +21,7 @@ import { verifyDump } from '../../import/verify.ts';
 import { readStream } from '../../parts/stream.ts';
 import { listDumps } from '../../repository/dumps.ts';
 import type { DumpRecord } from '../../repository/record.ts';
+import { type Failed, pgproof } from '../client/cli.ts';
 import { majors } from '../support/postgres.ts';
 import { openStage, type Stage } from '../support/stage.ts';
 import { keptTempDir, tempDir } from '../support/temp.ts';
@@ -362,5 +363,46 @@ describe('take', () => {
     const planned = planTake((await inventoryOf(folder)).dumps, { ...order, database: 'community' });
     const [done] = await takeDumps(stage.cluster, planned, order, run);
     expect(done?.outcome).toBe('taken');
+  });
+});
+
+describe('pgproof import', () => {
+  const secret = { OLD_PASSPHRASE: passphrase };
+  const command = async (...args: string[]) => {
+    const config = ['--config', stage.configFile, '--host', 'db-7', '--passphrase-env', 'OLD_PASSPHRASE'];
+    const said = await pgproof(['import', ...args, ...config], { env: { ...secret, XDG_STATE_HOME: stage.folder } });
+    expect(JSON.stringify(said)).not.toContain(passphrase.slice(0, 12));
+    return said;
+  };
+
+  test('verify answers 3 and names the one that is none, and take leaves it out', async () => {
+    const verified = await command('verify', old);
+    const verdicts = (verified.json as { dumps: { file: string; whole: boolean }[] }).dumps;
+    expect(verdicts.filter(({ whole }) => !whole).map(({ file }) => file)).toEqual([
+      'backups/full/full_20260110_020000.sql.gz.enc',
+    ]);
+    expect(verified.code).toBe(3);
+    const [file] = ['backups/full/full_20260111_020000.sql.gz.enc'];
+    const dry = await command('take', old, 'shop', file, '--database', 'other', '--tier', 'weekly', '--dry-run');
+    expect(dry).toMatchObject({
+      code: 0,
+      json: { dryRun: true, dumps: [{ file, database: 'other', tier: 'weekly', outcome: null, id: null }] },
+    });
+    const again = await command('take', old, 'shop', file, '--database', 'community');
+    expect(again).toMatchObject({ code: 0, json: { dryRun: false, dumps: [{ file, outcome: 'there' }] } });
+  });
+
+  test('needs no configuration to list, and says so of a cipher that no script can have used', async () => {
+    const { code, json } = await pgproof(['import', 'list', old, '--zone', 'Asia/Shanghai'], { cwd: old });
+    expect({ code, json }).toMatchObject({
+      code: 0,
+      json: { dumps: { length: 8 }, bases: [], strange: { length: 3 } },
+    });
+    const refusal = async (...args: string[]) => {
+      const said = await pgproof(['import', 'list', old, ...args]);
+      return [said.code, (said.json as Failed).error.message];
+    };
+    expect(await refusal('--cipher', 'aes-256-gcm')).toEqual([2, expect.stringMatching(/AEAD ciphers not supported/)]);
+    expect(await refusal('--zone', 'Mars/Olympus')).toEqual([2, expect.stringMatching(/Mars/)]);
   });
 });
