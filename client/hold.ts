@@ -3,9 +3,8 @@ import { durationSeconds } from '../core/duration.ts';
 import { hasCode, PgproofError } from '../core/errors.ts';
 import { type Hold, isInForce, slowClock } from '../core/hold.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
-import { type BackupEntry, chooseBackup } from '../repository/catalogue.ts';
+import { type Both, chooseEither, type Either, listBothIn } from '../repository/either.ts';
 import { listHolds, newHoldId, placeHold, releaseHold } from '../repository/holds.ts';
-import { listBackupsIn } from '../repository/merged.ts';
 import type { Repository } from '../repository/repository.ts';
 import { type Answer, type Session, verb } from './session.ts';
 import { table } from './text.ts';
@@ -21,9 +20,11 @@ export const holdVerb = (): Command =>
     .description('holds: what `expire` must not take, for whom, and until when')
     .addCommand(
       new Command('add')
-        .description('keeps a backup, its parents and the WAL that makes it whole, in each repository that has it')
+        .description(
+          'keeps a backup, its parents and the WAL that makes it whole, or a dump, in each repository that has it',
+        )
         .argument('<cluster>')
-        .argument('<backup>', 'its id, or a beginning that only one has')
+        .argument('<id>', 'of the backup or dump, or a beginning that only one has')
         .requiredOption('--reason <text>', 'why; `hold list` and the deletion that it prevents show it')
         .option('--for <duration>', 'how long', duration, duration('30d'))
         .action(verb(add)),
@@ -44,9 +45,10 @@ type Listed = Hold & { repository: string };
 async function add(session: Session, name: string, prefix: string): Promise<Answer> {
   const { signal, options } = session;
   const cluster = await session.cluster(name);
-  const { entries } = await listBackupsIn(cluster.repositories, cluster.keys, name, { signal });
-  const { id, era } = chooseBackup(entries, name, prefix);
-  refuseSlowClock(name, entries);
+  const both = await listBothIn(cluster.repositories, cluster.keys, name, { signal });
+  const { what, record } = chooseEither(both, name, prefix);
+  const { id } = record;
+  refuseSlowClock(name, both);
   const order = {
     id: newHoldId('hand'),
     cluster: name,
@@ -54,7 +56,7 @@ async function add(session: Session, name: string, prefix: string): Promise<Answ
     by: session.requestedBy,
     reason: options.reason as string,
     seconds: options.for as number,
-    needs: [{ era, backups: [id], wal: [] }],
+    ...(what === 'dump' ? { needs: [], dumps: [id] } : { needs: [{ era: record.era, backups: [id], wal: [] }] }),
   } as const;
   const holds: Listed[] = [];
   const without: string[] = [];
@@ -66,18 +68,21 @@ async function add(session: Session, name: string, prefix: string): Promise<Answ
       without.push(repository.name);
     }
   }
-  if (holds.length === 0) throw deletedEverywhere(name, id);
+  if (holds.length === 0) throw deletedEverywhere(name, what, id);
   const text = [
     render(holds),
     ...without.map((repository) => `repository ${repository} does not have ${id}`),
     ...awayLines(cluster),
   ];
-  return { json: { cluster: name, backup: id, holds, without }, text: text.join('\n') };
+  return { json: { cluster: name, [what]: id, holds, without }, text: text.join('\n') };
 }
 
-function refuseSlowClock(cluster: string, entries: readonly BackupEntry[]): void {
-  const records = entries.flatMap((entry) => (entry.state === 'whole' ? [entry.record] : []));
-  const slow = slowClock(records.at(-1), new Date());
+function refuseSlowClock(cluster: string, { backups, dumps }: Both): void {
+  const backup = backups.flatMap((entry) => (entry.state === 'whole' ? [entry.record] : [])).at(-1);
+  const dump = dumps.flatMap((entry) => (entry.state === 'whole' ? [entry.record] : [])).at(-1);
+  // Where there are no backups, dumps tell the time.
+  const newest = backup ?? (dump === undefined ? undefined : { stoppedAt: dump.finishedAt });
+  const slow = slowClock(newest, new Date());
   if (slow === null) return;
   throw new PgproofError('clock-skew', `${slow}, so that a hold would end too early`, {
     facts: { cluster },
@@ -135,19 +140,21 @@ function render(holds: readonly Listed[]): string {
   );
 }
 
-function needsText({ needs }: Hold): string {
+function needsText({ needs, dumps = [] }: Hold): string {
   if (needs === null) return 'everything';
-  return needs
-    .flatMap(({ backups, wal }) => [...backups, ...wal.map(({ from, to }) => `WAL ${from}–${to ?? ''}`)])
-    .join(', ');
+  const ofEras = needs.flatMap(({ backups, wal }) => [
+    ...backups,
+    ...wal.map(({ from, to }) => `WAL ${from}–${to ?? ''}`),
+  ]);
+  return [...ofEras, ...dumps].join(', ');
 }
 
 const awayLines = ({ unavailable }: ProtectedCluster): string[] =>
   unavailable.map(({ name, error }) => `NOT ASKED: repository ${name} (${error.message})`);
 
-function deletedEverywhere(cluster: string, backup: string): PgproofError {
-  return new PgproofError('backup-deleted', `backup ${backup} is being deleted in this moment`, {
-    facts: { cluster, backup },
+function deletedEverywhere(cluster: string, what: Either['what'], id: string): PgproofError {
+  return new PgproofError('backup-deleted', `${what} ${id} is being deleted in this moment`, {
+    facts: { cluster, [what]: id },
     hint: `See what is left: pgproof list ${cluster}`,
   });
 }

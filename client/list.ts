@@ -1,13 +1,16 @@
 import { Command } from 'commander';
 import { formatBytes } from '../core/format.ts';
-import { listBackupsIn, type MergedEntry } from '../repository/merged.ts';
+import { listBothIn } from '../repository/either.ts';
+import type { MergedEntry } from '../repository/merged.ts';
+import { dumpSummary, dumpsTable } from './dump-text.ts';
+import { copiesText, whereDamaged } from './places-text.ts';
 import { type Answer, type Session, verb } from './session.ts';
 import { table } from './text.ts';
 import { damageOf, newestVerifies, type Verified, verifiedLines } from './verified.ts';
 
 export const listVerb = (): Command =>
   new Command('list')
-    .description('the backups in the repository, oldest first; damaged ones are shown as such')
+    .description('the backups and dumps in the repositories, oldest first; damaged ones are shown as such')
     .argument('[cluster]', 'only this cluster')
     .action(verb(list));
 
@@ -16,8 +19,9 @@ async function list(session: Session, only?: string): Promise<Answer> {
   const names = only === undefined ? Object.keys(host.config.clusters) : [only];
   const clusters = await Promise.all(names.map((name) => listCluster(session, name)));
   const damaged = clusters.some(
-    ({ backups, verified }) =>
-      backups.some(({ damagedIn }) => damagedIn.length > 0) || verified.some(({ verify }) => verify?.damage.length),
+    ({ backups, dumps, verified }) =>
+      [...backups, ...dumps].some(({ damagedIn }) => damagedIn.length > 0) ||
+      verified.some(({ verify }) => verify?.damage.length),
   );
   return { json: { clusters }, text: clusters.map(renderCluster).join('\n\n'), exitCode: damaged ? 3 : 0 };
 }
@@ -25,7 +29,7 @@ async function list(session: Session, only?: string): Promise<Answer> {
 async function listCluster(session: Session, name: string) {
   const cluster = await session.cluster(name);
   const { repositories, unavailable, keys } = cluster;
-  const { entries, unasked } = await listBackupsIn(repositories, keys, name, { signal: session.signal });
+  const { backups, dumps, unasked } = await listBothIn(repositories, keys, name, { signal: session.signal });
   const away = [...unavailable.map((one) => ({ repository: one.name, error: one.error })), ...unasked];
   const verified = await newestVerifies(cluster, session.signal);
   return {
@@ -39,7 +43,8 @@ async function listCluster(session: Session, name: string) {
     encrypted: cluster.keys.current !== null,
     authenticated: cluster.keys.current !== null,
     verified,
-    backups: entries.map((entry) => summary(entry, verified)),
+    backups: backups.map((entry) => summary(entry, verified)),
+    dumps: dumps.map((entry) => dumpSummary(entry, verified)),
   };
 }
 
@@ -85,8 +90,15 @@ function renderCluster(cluster: Awaited<ReturnType<typeof listCluster>>): string
   const isOne = cluster.repositories.length === 1;
   const heading = `${cluster.cluster} in ${placesText(cluster)}${protection}`;
   const checked = verifiedLines(cluster.verified).join('\n');
-  if (cluster.backups.length === 0) return `${heading}\n  no backups\n${checked}`;
-  const rows = cluster.backups.map((backup) =>
+  const tables = [
+    ...(cluster.backups.length === 0 ? ['  no backups'] : [backupsTable(cluster.backups, isOne)]),
+    ...(cluster.dumps.length === 0 ? [] : [dumpsTable(cluster.dumps)]),
+  ];
+  return [heading, ...tables, checked].join('\n');
+}
+
+function backupsTable(backups: Listed['backups'], isOne: boolean): string {
+  const rows = backups.map((backup) =>
     backup.state === 'damaged'
       ? [backup.id, 'DAMAGED', '', '', '', backup.error.message, ...(isOne ? [] : [copiesText(backup)])]
       : [
@@ -100,7 +112,7 @@ function renderCluster(cluster: Awaited<ReturnType<typeof listCluster>>): string
         ],
   );
   const columns = ['ID', 'TYPE', 'RESTORABLE FROM', 'SIZE', 'STORED', 'WHERE', ...(isOne ? [] : ['COPIES'])];
-  return `${heading}\n${table(columns, rows)}\n${checked}`;
+  return table(columns, rows);
 }
 
 type Listed = Awaited<ReturnType<typeof listCluster>>;
@@ -111,16 +123,4 @@ function placesText({ repository, repositories }: Pick<Listed, 'repository' | 'r
     error === null ? [] : [`\n  AWAY ${name}: ${error.message}${error.hint === null ? '' : `\n       ${error.hint}`}`],
   );
   return `repositories ${repositories.map(({ name }) => name).join(', ')}${away.join('')}`;
-}
-
-function copiesText({
-  repositories,
-  damagedIn,
-}: Pick<Listed['backups'][number], 'repositories' | 'damagedIn'>): string {
-  return [...repositories, ...damagedIn.map(({ repository }) => `DAMAGED in ${repository}`)].join(', ');
-}
-
-function whereDamaged(damage: readonly { repository: string }[]): string {
-  const names = new Set(damage.map(({ repository }) => repository));
-  return names.size === 0 ? '' : `, DAMAGED in ${[...names].join(', ')}`;
 }

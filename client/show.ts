@@ -1,33 +1,35 @@
 import { Command } from 'commander';
 import { formatBytes } from '../core/format.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
-import { chooseBackup } from '../repository/catalogue.ts';
-import { listBackupsIn, type MergedEntry } from '../repository/merged.ts';
+import { chooseEither, listBothIn } from '../repository/either.ts';
+import type { Whereabouts } from '../repository/merged.ts';
 import type { BackupRecord } from '../repository/record.ts';
+import { dumpText } from './dump-text.ts';
 import { plainBytes, storedBytes } from './list.ts';
 import { type Answer, type Session, verb } from './session.ts';
 import { table } from './text.ts';
 
 export const showVerb = (): Command =>
   new Command('show')
-    .description('one backup in full: its place in the WAL, its parts, how it was verified')
+    .description('one backup or dump in full: what it is of, its parts, how it was verified')
     .argument('<cluster>')
-    .argument('<backup>', 'its id, or a unique beginning of it')
+    .argument('<id>', 'of a backup or a dump, or a unique beginning of it')
     .action(verb(show));
 
 async function show(session: Session, name: string, id: string): Promise<Answer> {
   const cluster = await session.cluster(name);
-  const { entries } = await listBackupsIn(cluster.repositories, cluster.keys, name, { signal: session.signal });
-  const record = chooseBackup(entries, name, id);
-  const { repositories, damagedIn } = entries.find((entry) => entry.id === record.id) as MergedEntry;
-  return { json: { ...record, repositories }, text: render(record, placesOf(cluster, repositories, damagedIn)) };
+  const both = await listBothIn(cluster.repositories, cluster.keys, name, { signal: session.signal });
+  const { record, what, repositories, damagedIn } = chooseEither(both, name, id);
+  const places = placesOf(cluster, repositories, damagedIn);
+  const text = what === 'dump' ? dumpText(record, places) : render(record, places);
+  return { json: { ...record, repositories }, text };
 }
 
 /** Where it is, for a cluster with several repositories. */
 function placesOf(
   { config }: ProtectedCluster,
-  repositories: MergedEntry['repositories'],
-  damagedIn: MergedEntry['damagedIn'],
+  repositories: Whereabouts['repositories'],
+  damagedIn: Whereabouts['damagedIn'],
 ): [string, string][] {
   if (config.repositories.length === 1) return [];
   const damage = damagedIn.map(({ repository, error }): [string, string] => [

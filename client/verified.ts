@@ -33,11 +33,11 @@ export async function newestVerifies(cluster: ProtectedCluster, signal: AbortSig
   });
 }
 
-/** What is wrong with one backup, and where. */
+/** What is wrong with one backup or dump, and where. */
 export function damageOf(id: string, verified: readonly Verified[]) {
   return verified.flatMap(({ repository, verify }) =>
     (verify?.damage ?? [])
-      .filter(({ affects }) => affects.backups.includes(id))
+      .filter(({ affects: { backups, dumps, globals } }) => [...backups, ...dumps, ...globals].includes(id))
       .map(({ object, kind, why }) => ({ repository, object, kind, why })),
   );
 }

@@ -7,8 +7,7 @@ import { inRepository, type ProtectedCluster } from '../postgres/cluster.ts';
 import { reported } from '../report/file.ts';
 import type { Workflow } from '../report/report.ts';
 import { verifyOutcome } from '../report/verify.ts';
-import { chooseEntry } from '../repository/entries.ts';
-import { listBackupsIn, listDumpsIn } from '../repository/merged.ts';
+import { chooseEither, listBothIn } from '../repository/either.ts';
 import { assertOwner } from '../repository/owner.ts';
 import { earlierVerifies } from './earlier.ts';
 import { verifyRepository } from './repository.ts';
@@ -103,10 +102,9 @@ async function refuseUnknownBackup(
 ): Promise<void> {
   if (wanted === null) return;
   const { repositories, keys, name } = cluster;
-  const { entries: backups } = await listBackupsIn(repositories, keys, name, { signal });
-  const { entries: dumps } = await listDumpsIn(repositories, keys, name, { signal });
+  const both = await listBothIn(repositories, keys, name, { signal });
   try {
-    chooseEntry<unknown>([...backups, ...dumps], { what: 'backup or dump', cluster: name }, wanted);
+    chooseEither(both, name, wanted);
   } catch (error) {
     if (hasCode(error, 'backup-missing', 'backup-ambiguous')) throw error;
   }
