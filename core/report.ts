@@ -130,7 +130,15 @@ export const drillResult = z.object({
 export type DrillResult = z.infer<typeof drillResult>;
 
 /** Phases of a drill that are no part of a real restore: rtoSeconds is the time from the first of the others to the first answered query. */
-export const phasesOutsideRto: readonly string[] = ['preflight', 'probe', 'archive', 'count', 'checks', 'teardown'];
+export const phasesOutsideRto: readonly string[] = [
+  'preflight',
+  'hold',
+  'probe',
+  'archive',
+  'count',
+  'checks',
+  'teardown',
+];
 
 /** What a committed backup came to. */
 export const backupResult = z.object({

@@ -1,0 +1,92 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import pg from 'pg';
+import { PgproofError } from '../core/errors.ts';
+import type { Run } from '../core/run.ts';
+import { type DumpRestoreOptions, dumpRestoreOptions } from '../dump/restore/options.ts';
+import { findRestorers } from '../dump/restore/programs.ts';
+import { restoreDump } from '../dump/restore/restore.ts';
+import type { DumpRestoreResult } from '../dump/restore/result.ts';
+import { type DumpSource, dumpSource } from '../dump/restore/source.ts';
+import { surveyDump } from '../dump/restore/survey.ts';
+import { execute, withClient } from '../postgres/client.ts';
+import type { Clients } from '../postgres/clients.ts';
+import type { ProtectedCluster } from '../postgres/cluster.ts';
+import type { Nearest } from '../repository/nearest.ts';
+import type { DumpRecord } from '../repository/record.ts';
+import type { DrillFolder } from './folder.ts';
+import type { Scratch } from './scratch.ts';
+
+/**
+ * Restores a dump into the scratch server, into a database of its own name, and asks it what the configuration asks of that database.
+ * Its roles come from its globals; where it has none, owners and grants are left away, and SQL gets empty roles of the names it begins
+ * with.
+ * @throws {PgproofError} as `restoreDump`; `dump-unfit` for what only its globals could mend.
+ */
+export async function restoreIntoScratch(
+  cluster: ProtectedCluster,
+  { root }: DrillFolder,
+  { record, major }: { record: DumpRecord; major: number },
+  { connection }: Scratch,
+  copies: Nearest,
+  run: Run,
+): Promise<DumpRestoreResult> {
+  const source = dumpSource(cluster, record, copies);
+  // Programs in a container do not reach the socket of this server.
+  const tools = await findRestorers({ bin: cluster.config.tools.bin }, source, major);
+  const staging = join(root, 'staging');
+  await mkdir(staging, { mode: 0o700 });
+  const database = record.database as string;
+  const checks = cluster.config.drills.checks.filter((check) => check.database === database);
+  const isPlain = record.format === 'plain';
+  const hasRoles = record.globals !== null;
+  if (isPlain && !hasRoles) await makeRoles(source, tools, connection, run);
+  const options: DumpRestoreOptions = {
+    globals: hasRoles ? 'missing' : 'none',
+    owner: hasRoles || isPlain ? 'dump' : 'none',
+    privileges: hasRoles || isPlain,
+    ...(record.content === 'schema' && !isPlain ? { content: 'schema' } : {}),
+  };
+  const mode = everyServerHas.includes(database) ? 'existing' : 'new';
+  try {
+    return await restoreDump(source, { connection, tools, database, mode, staging, checks }, options, run);
+  } catch (error) {
+    throw error instanceof PgproofError ? whyFailed(error, hasRoles) : error;
+  }
+}
+
+const everyServerHas = ['postgres', 'template1'];
+
+async function makeRoles(
+  source: DumpSource,
+  tools: Clients,
+  connection: Scratch['connection'],
+  run: Run,
+): Promise<void> {
+  const { roles } = await surveyDump(source, tools, dumpRestoreOptions.parse({}), null, null, run);
+  await withClient(
+    connection,
+    async (client) => {
+      for (const role of roles) await execute(client, `CREATE ROLE ${pg.escapeIdentifier(role)}`);
+    },
+    { signal: run.signal },
+  );
+}
+
+/** That a statement fails is what a drill is there to find; that this host's disk is full, or its server was killed, proves nothing. */
+function whyFailed(error: PgproofError, hasRoles: boolean): PgproofError {
+  if (error.code !== 'dump-restore-failed') return error;
+  const { message, facts, hint } = error;
+  const said = [message, ...(Array.isArray(facts.errors) ? facts.errors : [])].join('\n');
+  const again = (code: PgproofError['code'], advice = hint) =>
+    new PgproofError(code, message, { facts, ...(advice === null ? {} : { hint: advice }) });
+  if (/No space left on device/.test(said)) return again('no-space');
+  if (/server closed the connection|terminating connection|the database system is/.test(said))
+    return again('tool-failed');
+  if (!hasRoles && /role "[^\n]*" does not exist/.test(said))
+    return again(
+      'dump-unfit',
+      'The dump has no globals, so that its roles are not known: take dumps with globals: true.',
+    );
+  return again(error.code);
+}

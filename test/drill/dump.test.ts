@@ -1,0 +1,131 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type DrillResult, phasesOutsideRto, type Report } from '../../core/report.ts';
+import { reportedDrill } from '../../drill/report.ts';
+import { takeDump } from '../../dump/dump.ts';
+import { drillPage } from '../../report/page.ts';
+import { renderReport } from '../../report/render.ts';
+import { listHolds } from '../../repository/holds.ts';
+import type { DumpRecord } from '../../repository/record.ts';
+import { targetOf } from '../dump/support.ts';
+import { alternate } from '../support/postgres.ts';
+import { openStage, type Stage } from '../support/stage.ts';
+import { changed, quiet } from './protected.ts';
+
+describe.each(alternate(1))('a drill of a dump, on PostgreSQL %s', (major) => {
+  let stage: Stage;
+  let dump: DumpRecord;
+  /** Without the roles. */
+  let other: DumpRecord;
+  let passed: { report: Report; result: DrillResult };
+
+  beforeAll(async () => {
+    stage = await openStage({ major });
+    const { sql } = stage.server;
+    await sql('CREATE ROLE clerk');
+    await sql('CREATE DATABASE "the shop"');
+    await sql('CREATE DATABASE other');
+    await sql('CREATE TABLE orders AS SELECT generate_series(1, 1000) AS id', [], 'the shop');
+    await sql('ALTER TABLE orders OWNER TO clerk', [], 'the shop');
+    await sql('CREATE TABLE t AS SELECT 1 AS id', [], 'other');
+    dump = (await takeDump(stage.cluster, targetOf('the shop', { globals: true }), quiet)).record;
+    other = (await takeDump(stage.cluster, targetOf('other', { format: 'plain' }), quiet)).record;
+    passed = await drill({ database: 'the shop' }, [
+      ['orders', 'the shop', 'SELECT count(*) = 1000 FROM orders'],
+      ['owner', 'the shop', `SELECT relowner = 'clerk'::regrole FROM pg_class WHERE relname = 'orders'`],
+      ['elsewhere', 'other', 'SELECT false'],
+    ]);
+  });
+
+  afterAll(() => stage?.dispose());
+
+  const drill = async (asked: { dump?: string; database?: string }, checks: [string, string, string][] = []) => {
+    const named = checks.map(([name, database, sql]) => ({ name, database, sql }));
+    const cluster = changed(stage.cluster, { drills: { checks: named } });
+    const request = { kind: 'dump', reason: 'quarterly', requestedBy: 'ann', ...asked } as const;
+    const { report } = await reportedDrill(cluster, request, quiet, null);
+    return { report, result: report.result as DrillResult };
+  };
+  const leftovers = () => [stage.cluster.paths.drills, stage.cluster.paths.plans].flatMap((path) => readdirSync(path));
+
+  test('passes with its roles, its tables counted, and the questions of its database asked', () => {
+    const { report, result } = passed;
+    expect(result).toMatchObject({ verdict: 'passed', kind: 'dump', dump: { id: dump.id, database: 'the shop' } });
+    expect(result.checks.map(({ name, passed: held }) => [name, held])).toEqual([
+      ['catalogue', true],
+      ['restored', true],
+      ['orders', true],
+      ['owner', true],
+    ]);
+    expect(result.restored).toMatchObject({ tables: { found: 1 }, largest: [{ table: 'orders', rows: 1000 }] });
+    expect(report).toMatchObject({ status: 'SUCCESS', mode: 'dump', requestedBy: 'ann' });
+    expect(renderReport(report)).toContain('DRILL PASSED');
+    if (process.env.PGPROOF_TEST_LOG) console.log(renderReport(report), drillPage(report));
+  });
+
+  test('its page has what people file: date, operator, dump and file, size, duration, result, notes', () => {
+    const page = drillPage(passed.report) as string;
+    const facts = [
+      dump.id,
+      `${dump.id}.json`,
+      passed.report.startedAt,
+      'ann',
+      'quarterly',
+      'kB stored',
+      'PASSED',
+      '1000 rows',
+    ];
+    for (const fact of [...facts, 'Restore duration (RTO)', 'the shop']) expect(page).toContain(fact);
+  });
+
+  test('its RTO is the time until the database answers; its RPO the age of its snapshot', () => {
+    const { result } = passed;
+    const counted = result.phases.filter(({ name }) => !phasesOutsideRto.includes(name));
+    const sum = counted.reduce((seconds, phase) => seconds + phase.seconds, 0);
+    expect(Math.abs((result.rtoSeconds ?? 0) - sum)).toBeLessThan(0.5);
+    expect(result.rpoSeconds).toBeGreaterThan(0);
+    expect(result.rpoReason).toContain(dump.startedAt);
+  });
+
+  test('without a name it takes the newest; a false answer fails it, and leaves nothing behind either', async () => {
+    const { report, result } = await drill({}, [['wrong', 'other', 'SELECT count(*) = 2 FROM t']]);
+    expect(result).toMatchObject({ verdict: 'failed', dump: { id: other.id } });
+    expect(result.verdictReason).toContain('wrong');
+    expect(report.status).toBe('FAILED');
+    expect(leftovers()).toEqual([]);
+    expect(await listHolds(stage.cluster.repository, 'shop')).toEqual([]);
+  });
+
+  test('fails where the repository does not hold the bytes any more', async () => {
+    const file = join(stage.folder, 'repository', other.dump.parts[0]?.key as string);
+    const bytes = readFileSync(file);
+    const changedBytes = Buffer.from(bytes);
+    changedBytes[bytes.length - 5] = (changedBytes[bytes.length - 5] as number) ^ 1;
+    writeFileSync(file, changedBytes);
+    try {
+      const { result } = await drill({ dump: other.id });
+      expect(result).toMatchObject({ verdict: 'failed', error: { code: 'object-damaged' } });
+      expect(result.checks).toContainEqual(expect.objectContaining({ name: 'restored', passed: null }));
+    } finally {
+      writeFileSync(file, bytes);
+    }
+  });
+
+  test('refuses what it cannot do before anything is made', async () => {
+    await expect(drill({ database: 'nowhere' })).rejects.toMatchObject({ code: 'backup-missing' });
+    await expect(drill({ dump: dump.id, database: 'other' })).rejects.toMatchObject({ code: 'usage' });
+    expect(leftovers()).toEqual([]);
+  });
+
+  test('scenario 34: what a killed one left is taken away, and said', async () => {
+    const { drills } = stage.cluster.paths;
+    const gone = { pid: 2 ** 22 - 1, bootId: 'another', startTicks: '1', drillId: '20261120T140501Z-drill-3fa94c1e' };
+    writeFileSync(join(drills, '3fa94c1e.json'), JSON.stringify(gone));
+    const { result } = await drill({ dump: dump.id });
+    expect(result.notes.join()).toContain(
+      'What the killed drill 20261120T140501Z-drill-3fa94c1e had left was removed.',
+    );
+    expect(existsSync(join(drills, '3fa94c1e.json'))).toBe(false);
+  });
+});
