@@ -35,6 +35,7 @@ describe('the verdict of a drill', () => {
     'wal-conflict',
     'recovery-unreached',
     'restore-unverified',
+    'dump-restore-failed',
   ])('is failed when the repository does not hold what it should: %s', (code) => {
     expect(verdictOf([ok, unknown], new PgproofError(code, 'no')).verdict).toBe('failed');
   });
