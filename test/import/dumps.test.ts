@@ -13,7 +13,10 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openPlannedFile } from '../../activities/planned.ts';
 import { choose } from '../../client/import-choose.ts';
+import { planDumpRestore } from '../../dump/restore/plan.ts';
+import { startDumpRestore } from '../../dump/restore/start.ts';
 import { factsOf } from '../../import/facts.ts';
 import { type Inventory, type OldDump, takeInventory } from '../../import/inventory.ts';
 import { planTake, type TakeDumpsOrder, takeDumps } from '../../import/take.ts';
@@ -363,6 +366,35 @@ describe('take', () => {
     const planned = planTake((await inventoryOf(folder)).dumps, { ...order, database: 'community' });
     const [done] = await takeDumps(stage.cluster, planned, order, run);
     expect(done?.outcome).toBe('taken');
+  });
+});
+
+describe('a restore', () => {
+  type From = Parameters<typeof planDumpRestore>[2]['dump'];
+
+  /** @returns the rows of the restored database. */
+  async function restored(dump: From): Promise<number> {
+    const { cluster, server } = stage;
+    const to = { name: 'shop', config: cluster.config };
+    const request = { dump, database: 'again', mode: 'new', options: {}, user: null } as const;
+    const plan = await planDumpRestore(cluster, to, request, run);
+    await startDumpRestore(cluster, plan, to, run, { openFile: openPlannedFile });
+    const [row] = await server.sql<{ rows: number }>('SELECT count(*)::int AS rows FROM users', [], 'again');
+    await server.sql('DROP DATABASE again WITH (FORCE)');
+    return row?.rows as number;
+  }
+
+  test('of an old file, or of what was taken over, brings its rows back', async () => {
+    process.env.OLD_PASSPHRASE = passphrase;
+    for (const end of ['full_20260111_020000.sql.gz.enc', 'folder.dir', odd]) {
+      const { path } = await dumpAt(end);
+      const file = { path, passphrase: { env: 'OLD_PASSPHRASE' }, cipher: null };
+      expect([end, await restored({ file, source: await openPlannedFile(file) })]).toEqual([end, 500]);
+    }
+    delete process.env.OLD_PASSPHRASE;
+    const records = await taken();
+    for (const format of ['custom', 'directory'])
+      expect(await restored({ id: records.find((record) => record.format === format)?.id as string })).toBe(500);
   });
 });
 
