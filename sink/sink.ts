@@ -1,10 +1,9 @@
 import type { SinkConfig } from '../core/config.ts';
-import { hasCode, PgproofError } from '../core/errors.ts';
 import type { Report } from '../core/report.ts';
 import { execute, type SqlClient, withClient } from '../postgres/client.ts';
 import { quoted } from './columns.ts';
 import { rowOf } from './row.ts';
-import { grantStatement, prepareTable } from './table.ts';
+import { prepareTable, withGrant } from './table.ts';
 
 export type SendReport = (report: Report) => Promise<void>;
 
@@ -37,12 +36,6 @@ async function upsert(client: SqlClient, sink: SinkConfig, report: Report): Prom
   const sql = `
     INSERT INTO ${table} AS known (${names.join(', ')}) VALUES (${names.map((_, index) => `$${index + 1}`).join(', ')})
     ON CONFLICT (id) DO UPDATE SET ${names.map((name) => `${name} = excluded.${name}`).join(', ')}, update_time = now()
-    WHERE known.report_id IS NULL OR known.report_id < excluded.report_id`;
-  try {
-    await execute(client, sql, Object.values(row));
-  } catch (error) {
-    if (!hasCode(error, 'rights-missing')) throw error;
-    const { facts, message } = error;
-    throw new PgproofError('rights-missing', message, { facts, cause: error, hint: `Run: ${grantStatement(sink)}` });
-  }
+    WHERE known.report_id IS NULL OR known.report_id < excluded.report_id COLLATE "C"`;
+  await execute(client, sql, Object.values(row)).catch(withGrant(sink));
 }

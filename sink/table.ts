@@ -25,9 +25,10 @@ export async function prepareTable(client: SqlClient, sink: SinkConfig): Promise
  * Asks only.
  * @throws {PgproofError} `sink-unusable` for what is no table, or has no unique id.
  */
-export async function lookAtTable(client: SqlClient, { table }: SinkConfig): Promise<TableState> {
+export async function lookAtTable(client: SqlClient, sink: SinkConfig): Promise<TableState> {
+  const { table } = sink;
   const names = columns.map(({ name }) => name);
-  const [found] = await query(client, lookSql, [quoted(table)], relation);
+  const [found] = await query(client, lookSql, [quoted(table)], relation).catch(withGrant(sink));
   if (found === undefined) return { exists: false, missing: names };
   const missing = names.filter((name) => !found.columns.includes(name));
   if (!['r', 'p'].includes(found.kind))
@@ -71,8 +72,23 @@ async function change(client: SqlClient, sink: SinkConfig, state: TableState): P
   }
 }
 
-export const grantStatement = ({ table, connection: { user } }: SinkConfig): string =>
-  `GRANT SELECT, INSERT, UPDATE ON ${quoted(table)} TO "${user.replaceAll('"', '""')}";`;
+/** What lets the role write rows, ready to run. */
+export function grantStatement({ table, connection }: SinkConfig): string {
+  const user = `"${connection.user.replaceAll('"', '""')}"`;
+  const [schema, name] = table.split('.') as [string, string | undefined];
+  const usage = name === undefined ? '' : `GRANT USAGE ON SCHEMA ${quoted(schema)} TO ${user};\n`;
+  return `${usage}GRANT SELECT, INSERT, UPDATE ON ${quoted(table)} TO ${user};`;
+}
+
+/** For `catch`: a right that is missing comes with the statements that grant it. */
+export const withGrant =
+  (sink: SinkConfig) =>
+  (error: unknown): never => {
+    if (!hasCode(error, 'rights-missing')) throw error;
+    const { facts, message } = error;
+    const hint = `Run, as somebody who may:\n${grantStatement(sink)}`;
+    throw new PgproofError('rights-missing', message, { facts, hint, cause: error });
+  };
 
 const relation = z.object({ kind: z.string(), columns: z.array(z.string()), hasUniqueId: z.boolean() });
 

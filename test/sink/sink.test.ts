@@ -10,9 +10,11 @@ import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import { listQueued, listSetAside, queueReport } from '../../report/outbox.ts';
 import { drainOutbox } from '../../sink/drain.ts';
 import { withSink } from '../../sink/sink.ts';
+import { startLoops } from '../../workers/loops.ts';
 import { keepSink } from '../../workers/sink.ts';
 import { alternate, type Cluster, majors } from '../support/postgres.ts';
 import { until } from '../support/stage.ts';
+import { silent } from '../support/temporal.ts';
 import { password, reportOf, sinkTo, startPlatform, type TestSink } from './support.ts';
 
 const [major = majors.at(-1) as string] = alternate(1);
@@ -157,6 +159,16 @@ test('two workers that drain at once send each report, and neither fails', async
   expect((await rows()).map(({ report_id }) => report_id)).toEqual(reports.map(({ id }) => id));
 });
 
+test('the loops of a worker send what waits, whether or not the host has a cluster', async () => {
+  const { outbox, connection, table } = sink;
+  const config = { reportSink: { connection, table }, clusters: {} };
+  await queueReport(sink, reportOf({ at: '20261120T140501Z' }));
+  const loops = await startLoops({ config, stateDir: join(outbox, '..'), log: silent } as unknown as Host);
+  await until(async () => (await listQueued(outbox)).length === 0, 20);
+  await loops.stop();
+  expect(await rows()).toHaveLength(1);
+});
+
 test('a report that the table refuses waits, and one that cannot be read is put aside; the others go', async () => {
   await sql(`${asTheirMigration}; ALTER TABLE db_backup_job ADD CHECK (status <> 'CANCELLED')`);
   await queueReport(sink, reportOf({ at: '20261120T140501Z', status: 'CANCELLED' }));
@@ -191,6 +203,18 @@ test('a role that may only write rows is enough for a whole table; otherwise the
   await sql('REVOKE UPDATE ON db_backup_job FROM writer');
   expect(await look()).toMatchObject([{ status: 'warning', fix: expect.stringContaining('GRANT') }, { status: 'ok' }]);
   await server.sql('DROP OWNED BY writer', [], 'platform');
+});
+
+test('the table may lie in a schema of its own, whose doors the error opens', async () => {
+  await sql('CREATE SCHEMA ops');
+  const inOps = { ...sink, table: 'ops.db_backup_job' };
+  const put = () => withSink(inOps, (one) => one(reportOf({ at: '20261120T140501Z' })), { signal });
+  const { code, hint } = await put().catch((error) => error);
+  expect({ code, hint }).toMatchObject({ code: 'rights-missing', hint: expect.stringContaining('ON SCHEMA "ops"') });
+  await sql('GRANT USAGE, CREATE ON SCHEMA ops TO platform');
+  await put();
+  expect(await sql('SELECT status FROM ops.db_backup_job')).toEqual([{ status: 'SUCCESS' }]);
+  await sql('DROP SCHEMA ops CASCADE');
 });
 
 test.each([
