@@ -2,6 +2,7 @@ import type { ConnectionConfig } from '../core/config.ts';
 import { dumpsAsked, isDumped } from '../core/dumped.ts';
 import { hasCode } from '../core/errors.ts';
 import { findDatabase, listDatabases } from '../dump/databases.ts';
+import { refuseUnreadableLargeObjects } from '../dump/large-objects.ts';
 import { refuseUnreadable } from '../dump/rights.ts';
 import type { DumpTarget } from '../dump/target.ts';
 import { targetsOf, wantedOf } from '../dump/targets.ts';
@@ -48,7 +49,10 @@ async function checkReading(
   for (const [database, own] of Map.groupBy(targets, (target) => target.database)) {
     if (database === null) continue;
     const look = async (client: SqlClient): Promise<Finding[]> => {
-      for (const target of own) await refuseUnreadable(client, target, { user, major });
+      for (const target of own) {
+        await refuseUnreadable(client, target, { user, major });
+        await refuseUnreadableLargeObjects(client, target, { user, major });
+      }
       return [];
     };
     const options = { database, signal, applicationName: 'pgproof check' };

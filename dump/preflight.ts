@@ -8,6 +8,7 @@ import { assertOwner } from '../repository/owner.ts';
 import type { Compression } from './argv.ts';
 import { decideCompression } from './compression.ts';
 import { type DatabaseFacts, findDatabase, listDatabases, refuseUnknownEncoding } from './databases.ts';
+import { refuseUnreadableLargeObjects } from './large-objects.ts';
 import { countUnlogged, readsRolePasswords, refuseUnreadable } from './rights.ts';
 import type { DumpTarget } from './target.ts';
 
@@ -89,6 +90,7 @@ function look(
     connection,
     async (client) => {
       await refuseUnreadable(client, target, { user: connection.user, major });
+      await refuseUnreadableLargeObjects(client, target, { user: connection.user, major });
       return inRecovery && target.options.content !== 'schema' ? countUnlogged(client) : 0;
     },
     { database: target.database as string, signal: run.signal },

@@ -160,6 +160,16 @@ describe.each(majors)('PostgreSQL %s, as the role that `init` proposes', (major)
       ],
     ]);
     await server.sql('DROP TABLE public.secret');
+    await server.sql('SELECT lo_create(7)');
+    expect(await wrong(nightly)).toEqual([
+      [
+        'dump-rights',
+        "role 'pg proof' may not read large object 7 of 'postgres'",
+        expect.stringContaining('ALTER ROLE "pg proof" SET lo_compat_privileges = on'),
+      ],
+    ]);
+    await server.sql('ALTER ROLE "pg proof" SET lo_compat_privileges = on');
+    expect(await wrong(nightly)).toEqual([]);
     expect(await wrong(dumped({ databases: ['postgres', 'gone'] }))).toMatchObject([
       ['dump-databases', "the server has no database 'gone'", expect.stringContaining('It has ')],
     ]);
