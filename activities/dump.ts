@@ -37,8 +37,8 @@ export function dumpSteps(host: Host) {
       asked.extend({ subject, notes: z.array(z.string()).default([]) }),
       async (input, { signal, progress, workflowId, runId }): Promise<FiledReport> => {
         const cluster = await openCluster(host, input.cluster, { signal });
-        const { subject, notes, startedAt, requestedBy, reason, ...request } = input;
-        const order = { request, notes, startedAt, requestedBy, reason, workflow: { workflowId, runId } };
+        const { subject, notes, requestedBy, reason, ...request } = input;
+        const order = { request, notes, requestedBy, reason, workflow: { workflowId, runId } };
         return reportedDump(cluster, subject, order, { signal, progress });
       },
     ),

@@ -1,4 +1,4 @@
-import { isCancellation } from '@temporalio/workflow';
+import { CancelledFailure, isCancellation } from '@temporalio/workflow';
 import type { Resolved } from '../activities/control.ts';
 import {
   type DumpFailure,
@@ -30,11 +30,12 @@ export function dump(input: unknown): Promise<DumpRun & Notes> {
     for (const [index, subject] of subjects.entries()) {
       const what = subjectName(subject);
       tellState(`dumping ${what} on ${at.host}: ${index + 1} of ${subjects.length}, ${failed.length} failed`);
+      const startedAt = new Date().toISOString();
       try {
         // One step: what is dumped is verified and committed with it, so that a retry repeats only this one.
         made.push(rowOf(await bulkOn(at, `dump ${what}`).takeDump({ ...asked, subject, notes: [...notes] })));
       } catch (error) {
-        failed.push(await failedDump(error, subject, at, request));
+        failed.push(await failedDump(error, at, request, { subject, startedAt }));
       }
     }
     if (failed.length > 0) throw whatFailed(request.cluster, made, failed, subjects.length);
@@ -47,11 +48,18 @@ export function dump(input: unknown): Promise<DumpRun & Notes> {
 type Failed = DumpFailure & { said: ReturnType<typeof failureOf> };
 
 /** @throws what ends the whole run: it was cancelled, or nobody is there who could dump the others. */
-async function failedDump(error: unknown, subject: DumpSubject, at: Resolved, request: DumpRequest): Promise<Failed> {
-  const said = failureOf(error, at);
-  if (isCancellation(error) || said.type === 'worker-absent' || said.type === 'worker-outdated') throw error;
-  const report = reportOf(error) ?? (await leaveReport(said, 'dump', request, at, subject));
-  return { subject, code: said.type ?? 'internal', message: said.message, report: report ?? null, said };
+async function failedDump(
+  error: unknown,
+  at: Resolved,
+  request: DumpRequest,
+  about: { subject: DumpSubject; startedAt: string },
+): Promise<Failed> {
+  const cancelled = isCancellation(error);
+  const said = cancelled ? failure('cancelled', 'cancelled', [{}, null]) : failureOf(error, at);
+  if (said.type === 'worker-absent' || said.type === 'worker-outdated') throw error;
+  const report = reportOf(error) ?? (await leaveReport(said, 'dump', request, at, about)) ?? null;
+  if (cancelled) throw new CancelledFailure(said.message, [{ report }, null]);
+  return { subject: about.subject, code: said.type ?? 'internal', message: said.message, report, said };
 }
 
 /** Of one that was asked for, its own error. */

@@ -117,17 +117,20 @@ async function conclude(
   return failure(said.type ?? 'internal', said.message, [{ ...facts, report: report ?? null }, hint ?? null]);
 }
 
+/** Which of the dumps of a run, and when that began. */
+type About = { subject?: DumpSubject; startedAt?: string };
+
 /** Attempts write their own; this is for what no attempt lived to tell: a lost worker, a wait that was given up. */
 export async function leaveReport(
   { type, message }: { type?: string | null; message: string },
   operation: Operation,
   request: Request,
   at: Resolved | undefined,
-  subject?: DumpSubject,
+  about: About = {},
 ): Promise<string | undefined> {
   if (at === undefined || type === 'worker-absent' || type === 'worker-outdated') return undefined; // nobody is there to write it
   try {
-    const failed = { ...askedOf(request), operation, code: type ?? 'internal', message, subject };
+    const failed = { ...askedOf(request), operation, code: type ?? 'internal', message, ...about };
     const { report } = await CancellationScope.nonCancellable(() =>
       quickOn(at, 'report the failure').reportFailure(failed),
     );

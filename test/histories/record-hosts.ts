@@ -27,6 +27,7 @@ const { left, right, standby } = pair as unknown as Pair;
 const workers = [await startWorker(left, true, 'db-7'), await startWorker(right, true, 'db-8')];
 try {
   await save('backup-standby', 'backup');
+  await save('dump-standby', 'dump', { prefer: 'standby' });
   await save('drill-hosts', 'drill');
   await save('verify-hosts', 'verify', { share: 50 });
   const run = { signal: new AbortController().signal, progress: () => undefined };

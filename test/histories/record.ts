@@ -1,4 +1,6 @@
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import pg from 'pg';
 import { followRun } from '../../client/follow.ts';
 import { cancelOperation, type StartedRun, startOperation } from '../../client/temporal.ts';
 import { parseTarget } from '../../core/target.ts';
@@ -30,6 +32,12 @@ try {
   await save('copy', await ended(await fleet.start('copy', { to: 'offsite' })));
   await save('copy-failed', await ended(await fleet.start('copy', { to: 'elsewhere' })));
   await save('drill', await ended(await fleet.start('drill')));
+  await save('dump', await ended(await fleet.start('dump', { tier: 'weekly', reason: 'recorded', requestedBy: 'nobody' })));
+  await save('dump-cancelled', await cancelledDump());
+  await save('dump-failed', await brokenDump());
+  await save('dump-refused', await ended(await fleet.start('dump', { databases: ['nowhere'] })));
+  await save('drill-dump', await ended(await fleet.start('drill', { kind: 'dump' })));
+  await save('drill-dump-refused', await ended(await fleet.start('drill', { kind: 'dump', database: 'nowhere' })));
   await save('expire', await ended(await fleet.start('expire')));
   await save('expire-refused', await ended(await fleet.start('expire', { repository: 'elsewhere' })));
   await save('verify', await ended(await fleet.start('verify', { share: 50, restore: true })));
@@ -79,6 +87,38 @@ async function cancelled(): Promise<StartedRun> {
   await cancelOperation(fleet.temporal, run);
   await ended(run);
   await fleet.stage.letShip(true);
+  return run;
+}
+
+/** While it waits for a table that somebody has locked. */
+async function cancelledDump(): Promise<StartedRun> {
+  const { socketDir: host, port, user, sql } = fleet.stage.server;
+  await sql('CREATE TABLE locked (n int)');
+  const session = new pg.Client({ host, port, user, database: 'postgres' });
+  await session.connect();
+  try {
+    await session.query('BEGIN');
+    await session.query('LOCK TABLE locked IN ACCESS EXCLUSIVE MODE');
+    const run = await fleet.start('dump');
+    await until(async () => (await historyOf(fleet, run)).includes('takeDump'));
+    await cancelOperation(fleet.temporal, run);
+    return await ended(run);
+  } finally {
+    await session.end();
+  }
+}
+
+/** One of two databases has lost a file. */
+async function brokenDump(): Promise<StartedRun> {
+  const { server } = fleet.stage;
+  await server.sql('CREATE DATABASE broken');
+  await server.sql('CREATE TABLE lost AS SELECT n FROM generate_series(1, 1000) n', [], 'broken');
+  const [row] = await server.sql<{ path: string }>(`SELECT pg_relation_filepath('lost') AS path`, [], 'broken');
+  await server.stop();
+  rmSync(join(server.dataDir, row?.path as string));
+  await server.start();
+  const run = await ended(await fleet.start('dump'));
+  await server.sql('DROP DATABASE broken');
   return run;
 }
 
