@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { hasCode } from '../../core/errors.ts';
 import type { EraNeeds, WalRange } from '../../core/hold.ts';
@@ -17,7 +16,7 @@ import { backupShelf } from '../../repository/shelf.ts';
 import { listWal } from '../../repository/wal.ts';
 import type { ObjectStore } from '../../storage/store.ts';
 import { cluster, era, putEra, recordOf } from '../repository/support.ts';
-import { explore, type Objects, type Outcome, type Process } from './explore.ts';
+import { explore, type Objects, type Outcome, type Process, plainStore } from './explore.ts';
 
 /*
  * The protocol of deletions (docs/decisions/140): its real functions, with nothing of theirs replaced, in all orders of their
@@ -236,23 +235,3 @@ describe('in all orders of their steps, and killed between any two', () => {
     });
   }
 });
-
-function plainStore(objects: Objects): ObjectStore {
-  const store = objects;
-  return {
-    create: async (key, body) => {
-      store.set(key, Buffer.from(body as Uint8Array));
-      return { bytes: 0, sha256: '' };
-    },
-    read: async (key) => {
-      const bytes = store.get(key);
-      if (bytes === undefined) throw new Error(`${key} is missing`);
-      return Readable.from([bytes], { objectMode: false });
-    },
-    list: async function* (prefix) {
-      for (const key of [...store.keys()].filter((each) => each.startsWith(prefix)).sort())
-        yield { key, bytes: store.get(key)?.length ?? 0 };
-    },
-    remove: async (key) => void store.delete(key),
-  };
-}
