@@ -25,13 +25,16 @@ function groupOf(pid: number): number | undefined {
   return stat === undefined ? undefined : Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]);
 }
 
-/** A process may end, and a file be closed, at any moment. */
+/**
+ * A process may end, and a file be closed, at any moment. One of ours that is ending belongs to root in /proc (EACCES): its memory is gone
+ * already, so that it writes nothing any more.
+ */
 function unlessGone<Result>(look: () => Result): Result | undefined {
   try {
     return look();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ESRCH') return undefined;
+    if (code === 'ENOENT' || code === 'ESRCH' || code === 'EACCES') return undefined;
     throw error;
   }
 }
