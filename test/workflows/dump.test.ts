@@ -1,16 +1,20 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import pg from 'pg';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { cancelOperation } from '../../client/temporal.ts';
 import type { DumpRun } from '../../core/dump-run.ts';
 import type { PgproofError } from '../../core/errors.ts';
 import type { Report } from '../../core/report.ts';
+import { reportedDumps } from '../../dump/run.ts';
+import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import { listDumps } from '../../repository/dumps.ts';
 import { type Failed, pgproof } from '../client/cli.ts';
 import { type Fleet, openFleet } from '../support/fleet.ts';
 import { alternate } from '../support/postgres.ts';
 import { listReports } from '../support/reports.ts';
-import { startWorker, type WorkerProcess } from '../support/stage.ts';
+import { startWorker, until, type WorkerProcess } from '../support/stage.ts';
 import { tempDir } from '../support/temp.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -130,3 +134,60 @@ test('a dump of half the size ends the verb with 3, and its files are there for 
   const report = (await reports()).find(({ result }) => result.id === rows[0]?.id);
   expect(report).toMatchObject({ status: 'SUCCESS', reason: 'after the cleaning' });
 });
+
+test('a cancelled dump says so in the report of its database, and nothing of it is listed', async () => {
+  const before = (await dumps()).length;
+  const run = await lockingKept(async () => {
+    const started = await fleet.start('dump', { databases: ['postgres'] });
+    const handle = fleet.temporal.client.workflow.getHandle(started.workflowId);
+    await until(async () => (await handle.describe()).raw.pendingActivities?.[0]?.activityType?.name === 'takeDump');
+    await cancelOperation(fleet.temporal, started);
+    await expect(fleet.finish(started)).rejects.toMatchObject({ code: 'cancelled' });
+    return started;
+  });
+  const mine = (await reports()).filter(({ workflowId }) => workflowId === run.workflowId);
+  expect(mine.length).toBeGreaterThan(0);
+  for (const report of mine) expect(report).toMatchObject({ status: 'CANCELLED', database: 'postgres' });
+  expect(new Set(mine.map(({ uuid }) => uuid)).size).toBe(1);
+  expect((await dumps()).length).toBe(before);
+});
+
+test('a host writes out what its configuration says; that it cannot is a finding, and the dump is whole', async () => {
+  const folder = tempDir('export');
+  const { cluster } = fleet.stage;
+  const exporting = (to: string): ProtectedCluster => {
+    const { dumps: section } = cluster.config;
+    return {
+      ...cluster,
+      config: { ...cluster.config, dumps: { ...section, export: { folder: to, layout: 'files' } } },
+    };
+  };
+  const order = {
+    request: { kind: 'database' as const, tier: 'daily', databases: ['postgres'] },
+    ...{ workflow: null, requestedBy: 'ada', reason: null },
+  };
+  const run = { signal: new AbortController().signal, progress: () => undefined };
+  const [written] = (await reportedDumps(exporting(join(folder, 'new')), order, run)).dumps;
+  expect(readdirSync(join(folder, 'new')).filter((name) => name.startsWith('postgres_'))).toHaveLength(3);
+  expect(written?.findings).toEqual([]);
+  const report = (await reports()).find(({ result }) => result.id === written?.id);
+  expect(report?.local).toMatchObject({ file: written?.exported[0], sizeBytes: written?.sizeBytes });
+
+  writeFileSync(join(folder, 'file'), '');
+  const [unwritten] = (await reportedDumps(exporting(join(folder, 'file')), order, run)).dumps;
+  expect(unwritten?.findings.join()).toContain(`it was not written to '${join(folder, 'file')}'`);
+  expect(await dumps()).toContainEqual(expect.objectContaining({ id: unwritten?.id, state: 'whole' }));
+});
+
+async function lockingKept<Result>(use: () => Promise<Result>): Promise<Result> {
+  const { socketDir: host, port, user } = fleet.stage.server;
+  const session = new pg.Client({ host, port, user, database: 'postgres' });
+  await session.connect();
+  try {
+    await session.query('BEGIN');
+    await session.query('LOCK TABLE kept IN ACCESS EXCLUSIVE MODE');
+    return await use();
+  } finally {
+    await session.end();
+  }
+}
