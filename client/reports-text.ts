@@ -24,7 +24,6 @@ export function awayLines({ away, unknown }: ReturnType<Sources['told']>): strin
 function cells(entry: ReportEntry): string[] {
   if (entry.state === 'damaged') return [entry.id, entry.cluster, 'DAMAGED', '', '', '', oneLine(entry.error.message)];
   const { id, cluster, status, database, durationSeconds, local, errorMessage, result } = entry.report;
-  const { verdict } = result;
   return [
     id,
     cluster,
@@ -32,8 +31,14 @@ function cells(entry: ReportEntry): string[] {
     database ?? '',
     `${durationSeconds.toFixed(1)} s`,
     local.sizeBytes === null ? '' : formatBytes(local.sizeBytes),
-    oneLine(errorMessage ?? (typeof verdict === 'string' ? verdict : '')),
+    oneLine(errorMessage ?? whatCame(result)),
   ];
+}
+
+/** The first thing to look at, or what a drill or a verify came to. */
+function whatCame({ findings, verdict }: Record<string, unknown>): string {
+  const [finding] = Array.isArray(findings) ? findings : [];
+  return [finding, verdict].find((text) => typeof text === 'string') ?? '';
 }
 
 const longest = 100;
