@@ -29,7 +29,7 @@ export function factsOf(dump: OldDump, zone: string | null): OldFacts {
   const { named, source, report, modifiedAt } = dump;
   const time = timeOf(dump, zone ?? 'UTC');
   const startedAt = new Date(time.at);
-  const isLaterThanFile = time.from !== 'report' && zone === null && time.at > modifiedAt.getTime() + slackMs;
+  const isLaterThanFile = time.isAssumed && zone === null && time.at > modifiedAt.getTime() + slackMs;
   const tookMs = modifiedAt.getTime() - time.at;
   const ended = report?.finishedAt ?? (tookMs >= 0 && tookMs < longestMs ? modifiedAt.getTime() : time.at);
   return {
