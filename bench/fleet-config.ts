@@ -11,6 +11,7 @@ const { schedules, retention } = chooseStrategy({ bytes: 200e9, rpo: 300, rto: n
 /** How long steps of such a cluster take, in seconds; all others are quick. */
 export const stepSeconds: Readonly<Record<string, number>> = {
   copyBase: 1800,
+  takeDump: 1800,
   awaitWal: 30,
   copyOffsite: 900,
   runVerify: 600,

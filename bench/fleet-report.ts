@@ -18,6 +18,7 @@ const heartbeat = 'grpc_RecordActivityTaskHeartbeat';
 /** The long steps of each operation. The others end within two seconds, and send none. */
 const longSteps: Record<string, readonly string[]> = {
   backup: ['copyBase', 'awaitWal'],
+  dump: ['takeDump'],
   copy: ['copyOffsite'],
   verify: ['runVerify'],
   drill: ['runDrill'],
