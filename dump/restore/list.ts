@@ -16,7 +16,7 @@ import { stageList } from './stage.ts';
  * @throws {PgproofError} `dump-unfit` for SQL, which has no list.
  */
 export async function listDump(
-  { paths }: Pick<ProtectedCluster, 'paths'>,
+  cluster: ProtectedCluster,
   tools: ClusterConfig['tools'],
   source: DumpSource,
   run: Run,
@@ -27,7 +27,7 @@ export async function listDump(
       hint: 'Restore all of it into a new database, and take from there what is wanted.',
     });
   const clients = await findClients(tools, majorOf(source.toolVersion) ?? supportedMajors.newest, 'the dump');
-  return inScratch(paths, async (scratch) => {
+  return inScratch(cluster, async (scratch) => {
     const path = source.format === 'directory' ? await stageList(source, scratch, run) : null;
     const tool = spawnTool(clients, 'pg_restore', ['--list', ...(path === null ? [] : [path])], {
       signal: run.signal,

@@ -158,11 +158,11 @@ async function decide(
   const options = dumpRestoreOptions.parse(asked);
   const way = wayOf(source, options, mode, tools);
   if (!way.staged || source.plainBytes === null) return { options, notes: way.notes };
-  const free = await freeBytesAt(paths.fetch);
+  const free = await freeBytesAt(paths.dumps);
   const single = { ...options, jobs: 1 };
   if (free < source.plainBytes && asked.jobs === undefined && !wayOf(source, single, mode, tools).staged)
-    return { options: single, notes: [`One job only: there is no room for a copy of the dump at '${paths.fetch}'.`] };
-  await refuseWithoutRoom(paths.fetch, source.plainBytes);
+    return { options: single, notes: [`One job only: there is no room for a copy of the dump at '${paths.dumps}'.`] };
+  await refuseWithoutRoom(paths.dumps, source.plainBytes);
   return { options, notes: way.notes };
 }
 
@@ -170,7 +170,7 @@ const unread = 'What it needs of the server is looked at once it is there, befor
 
 /** Null: it would have to be read whole. */
 async function needsOf(
-  { paths }: ProtectedCluster,
+  cluster: ProtectedCluster,
   source: DumpSource,
   tools: Clients,
   options: DecidedRestore,
@@ -178,7 +178,7 @@ async function needsOf(
 ): Promise<DumpNeeds | null> {
   const isDirectory = source.format === 'directory';
   if (isDirectory && (source.plainBytes ?? 0) > mostReadBytes) return null;
-  return inScratch(paths, async (scratch) => {
+  return inScratch(cluster, async (scratch) => {
     const listFile = options.select === null ? null : join(scratch, 'select.list');
     if (listFile !== null) await writeFile(listFile, options.select as string, { mode: 0o600 });
     const path = isDirectory ? await stageList(source, scratch, run) : null;

@@ -1,18 +1,17 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { kindOfId, runId } from '../../core/ids.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
+import { forgetAttempt, knownAttempts, withAttempt } from '../attempt.ts';
 
-/** A private folder of this host for the time of `use`; whatever is in it is gone afterwards. */
-export async function inScratch<T>(
-  { fetch }: Pick<ProtectedCluster['paths'], 'fetch'>,
-  use: (folder: string) => Promise<T>,
-): Promise<T> {
-  const folder = join(fetch, `dump-${randomBytes(4).toString('hex')}`);
-  await mkdir(folder, { mode: 0o700 });
-  try {
-    return await use(folder);
-  } finally {
-    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
-  }
+const kind = 'restore';
+
+/**
+ * A private folder of this host for the time of `use`; whatever is in it is gone afterwards. It holds plain data: what killed
+ * ones left is cleared away first.
+ */
+export async function inScratch<T>(cluster: ProtectedCluster, use: (folder: string) => Promise<T>): Promise<T> {
+  const { dead } = await knownAttempts(cluster);
+  for (const id of dead) if (kindOfId(id) === kind) await forgetAttempt(cluster, id);
+  const id = runId(new Date(), kind, randomBytes(4).toString('hex'));
+  return withAttempt(cluster, id, ({ folder }) => use(folder));
 }

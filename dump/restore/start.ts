@@ -96,7 +96,7 @@ async function carryOut(
       checks: checksOf(cluster, plan, source),
       marker,
     };
-    const restored = await inScratch(cluster.paths, (staging) =>
+    const restored = await inScratch(cluster, (staging) =>
       restoreDump(source, { ...into, staging }, plan.options, run),
     );
     refuseFailed(restored, working);
@@ -142,7 +142,9 @@ async function finish(
 
 export const markerOf = ({ id }: Pick<DumpPlan, 'id'>): string => `pgproof: not finished, by restore plan ${id}`;
 
-/** What an earlier attempt of this very plan made and did not finish. */
+/** Whether a database of this comment is what an earlier attempt of the same plan made and did not finish: nothing else is dropped. */
+export const isOwn = (comment: string | null, marker: string): boolean => comment === marker;
+
 async function dropOwn(
   connection: ConnectionConfig,
   { mode }: DumpPlan,
@@ -151,7 +153,7 @@ async function dropOwn(
   run: Run,
 ): Promise<void> {
   if (mode !== 'new' && mode !== 'replace') return;
-  if ((await commentOf(connection, working, run)) !== marker) return;
+  if (!isOwn(await commentOf(connection, working, run), marker)) return;
   run.progress({ phase: 'prepare', note: `what an earlier attempt made of '${working}' is dropped` });
   await dropDatabase(connection, working, run);
 }
@@ -181,7 +183,7 @@ async function tellingWhatStays(
     if (mode === 'existing' || mode === 'add' || mode === 'clean')
       return `The database '${database}' may have been changed in part.`;
     const signal = AbortSignal.timeout(10_000);
-    const isOurs = await commentOf(connection, working, { signal }).then((comment) => comment === marker);
+    const isOurs = await commentOf(connection, working, { signal }).then((comment) => isOwn(comment, marker));
     return isOurs
       ? `The database '${working}' stays as it is, unfinished; pgproof restore start ${cluster} ${id} makes it anew.`
       : null;

@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { refuseUnconfirmed } from '../../dump/restore/confirm.ts';
 import { type FitQuestion, judgeFit, refuseUnfit } from '../../dump/restore/fit.ts';
 import { dumpRestoreOptions } from '../../dump/restore/options.ts';
+import type { DumpPlan } from '../../dump/restore/plan-record.ts';
+import { isOwn, markerOf } from '../../dump/restore/start.ts';
 
 const server: FitQuestion['server'] = {
   major: 15,
@@ -197,6 +200,21 @@ describe('is said beforehand', () => {
   test('that nobody signed it, and with which rights it runs', () => {
     expect(notes({ source: { ...source, trusted: false } })).toMatch(/Nobody signed.*'postgres'/);
   });
+});
+
+test('a plan that changes a database which is there is not started before somebody has said its name', () => {
+  const plan = { id: 'x', cluster: 'shop', database: 'live', mode: 'clean', confirmed: null } as DumpPlan;
+  expect(() => refuseUnconfirmed(plan)).toThrow(/drops in it what the dump has \('live'\)/);
+  const confirmed = { by: 'a test', at: '2026-11-21T12:00:00Z' };
+  expect(refuseUnconfirmed({ ...plan, confirmed })).toBeUndefined();
+  expect(refuseUnconfirmed({ ...plan, mode: 'new', confirmed: 'not needed' })).toBeUndefined();
+});
+
+test('only a database that bears the mark of this very plan is dropped before it is made anew', () => {
+  const marker = markerOf({ id: '20261121T120000Z-restore-0badcafe' });
+  expect(isOwn(marker, marker)).toBe(true);
+  for (const other of [null, '', 'the live one', markerOf({ id: '20261121T120000Z-restore-0badcaff' })])
+    expect(isOwn(other, marker)).toBe(false);
 });
 
 test('roles that the globals bring are not missing', () => {

@@ -71,7 +71,7 @@ describe.each(alternate(0))('on PostgreSQL %s', (major) => {
       expect(await stage.column(owner, database)).toEqual([`Ann O'Hara`]);
       const comment = `SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()`;
       expect(await stage.column(comment, database)).toEqual(['null']);
-      expect(await readdir(stage.cluster.paths.fetch)).toEqual([]);
+      expect((await readdir(stage.cluster.paths.dumps)).filter((name) => name.includes('-restore-'))).toEqual([]);
       await drop(database);
     },
   );
