@@ -21,14 +21,12 @@ with handle.primitive(streaming_aead.StreamingAead).new_decrypting_stream(
     shutil.copyfileobj(plain, sys.stdout.buffer, 1 << 20)
 `;
 
-/** Checks, unpacks and configures; it does not start the server. */
-export const restoreScript = String.raw`set -euo pipefail
+/** What both scripts below begin with: how an object is opened. */
+export const decodeScript = `set -euo pipefail
 export LC_ALL=C
 here=$(cd "$(dirname "$0")" && pwd)
-record=$REPOSITORY/$CLUSTER/$ERA/backups/$BACKUP.json
+keys=$(printenv KEY_FILE || true)
 fail() { echo "$*" >&2; exit 1; }
-keys=$(printenv KEY_FILE || true)             # WAL may have a key of its own
-wal_keys=$(printenv WAL_KEY_FILE || echo "$keys")
 from_keys() {                                 # PYTHON ARGUMENT...
   code="import base64, json, sys; k = json.load(open(sys.argv[1]))['keySets']; $1"
   shift
@@ -60,6 +58,25 @@ for s in k:
         print(s['cipher'], base64.urlsafe_b64encode(base64.b64decode(s['dataKey'])).decode().rstrip('='))")
   fail "no key of the key file opens $1"
 }
+from_record() { "$PYTHON" -c "import json, sys; r = json.load(open(sys.argv[1])); $1" "$record"; }
+new_folder() {                                # PATH
+  mkdir -p "$1" && chmod 700 "$1"
+  test -z "$(ls -A "$1")" || fail "$1 is not empty"
+}
+existing() {                                  # FOLDER ID WHAT: its record, unless it was deleted
+  deleted=$(find "$REPOSITORY/$1" -maxdepth 1 -name "$2.*deleted.json")
+  test -z "$deleted" || fail "this $3 was deleted: $deleted"
+  record=$REPOSITORY/$1/$2.json
+}
+same_parts() {                                # EXPRESSION: the parts, of the record r
+  echo "checking the stored parts against the record"
+  from_record "[print(p['sha256'] + '  ' + p['key']) for p in $1]" | (cd "$REPOSITORY" && sha256sum --check --quiet)
+}
+`;
+
+/** Checks, unpacks and configures; it does not start the server. */
+export const restoreScript = String.raw`. "$(dirname "$0")/decode.sh"
+wal_keys=$(printenv WAL_KEY_FILE || echo "$keys")   # WAL may have a key of its own
 tag_of() {                                    # of a decoded WAL file: OBJECT NAME FILE
   case $1 in
   *.zst) sha256sum <"$3" | cut -c1-32 ;;
@@ -71,19 +88,12 @@ tag.update(open(sys.argv[5], 'rb').read())
 print(tag.hexdigest()[:32])" "$CLUSTER" "$ERA" "$2" "$3" ;;
   esac
 }
-from_record() { "$PYTHON" -c "import json, sys; r = json.load(open(sys.argv[1])); $1" "$record"; }
 parts_of() { from_record "[print(p['key']) for t in r['tablespaces'] if t['name'] == '$1' for p in t['parts']]"; }
 
-deleted=$(find "$REPOSITORY/$CLUSTER/$ERA/backups" -name "$BACKUP.*deleted.json")
-test -z "$deleted" || fail "this backup was deleted: $deleted"
-for folder in "$INTO" "$WAL"; do
-  mkdir -p "$folder" && chmod 700 "$folder"
-  test -z "$(ls -A "$folder")" || fail "$folder is not empty"
-done
-
-echo "checking the stored parts against the record"
-from_record "[print(p['sha256'] + '  ' + p['key']) for t in r['tablespaces'] + [{'parts': [r['manifest']]}] for p in t['parts']]" |
-  (cd "$REPOSITORY" && sha256sum --check --quiet)
+existing "$CLUSTER/$ERA/backups" "$BACKUP" backup
+new_folder "$INTO"
+new_folder "$WAL"
+same_parts "[p for t in r['tablespaces'] for p in t['parts']] + [r['manifest']]"
 
 echo "unpacking"
 parts_of pgdata | while read -r part; do decoded "$part"; done | tar -x -C "$INTO"
@@ -125,5 +135,32 @@ recovery_target_action = 'pause'
 archive_command = '/bin/false'
 END
 touch "$INTO/recovery.signal"
+echo "ready: $INTO"
+`;
+
+/** Checks a dump and writes it as pg_dump wrote it; it loads nothing. */
+export const dumpScript = String.raw`. "$(dirname "$0")/decode.sh"
+stream() {                                    # NAME FILE: the parts of r[NAME], decoded and joined; they must be what pg_dump wrote
+  from_record "[print(p['key']) for p in r['$1']['parts']]" | while read -r part; do decoded "$part"; done >"$2"
+  echo "$(from_record "print(r['$1']['sha256'])")  $2" | sha256sum --check --quiet
+}
+
+existing "$CLUSTER/dumps" "$DUMP" dump
+new_folder "$INTO"
+same_parts "r['dump']['parts'] + (r['globals'] or {'parts': []})['parts']"
+
+echo "decoding"
+name=$(from_record "print(r['dump']['parts'][0]['key'])" | sed -E 's|.*/||; s|\.1\.zst(\.enc)?$||')
+stream dump "$INTO/$name"
+test "$(from_record "print(r['globals'] is None)")" = True || stream globals "$INTO/globals.sql"
+if test "$name" = dump.directory.tar; then    # large files lie in it in pieces: FILE.000001, FILE.000002 ...
+  mkdir "$INTO/dump.directory"
+  tar -x -C "$INTO/dump.directory" -f "$INTO/$name"
+  rm "$INTO/$name"
+  find "$INTO/dump.directory" -name '*.[0-9][0-9][0-9][0-9][0-9][0-9]' | sort | while read -r piece; do
+    cat "$piece" >>"$(echo "$piece" | sed -E 's|\.[0-9]{6}$||')"
+    rm "$piece"
+  done
+fi
 echo "ready: $INTO"
 `;

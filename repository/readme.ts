@@ -1,4 +1,4 @@
-import { decryptProgram, restoreScript } from './readme-programs.ts';
+import { decodeScript, decryptProgram, dumpScript, restoreScript } from './readme-programs.ts';
 
 /**
  * README.txt at the top of every repository: how to restore with stock programs when pgproof is gone. A test follows it
@@ -6,14 +6,16 @@ import { decryptProgram, restoreScript } from './readme-programs.ts';
  */
 export const readmeText = `PGPROOF REPOSITORY, FORMAT 1
 
-This folder holds base backups and write-ahead log (WAL) of PostgreSQL clusters. With pgproof, use
+This folder holds base backups and write-ahead log (WAL) of PostgreSQL clusters, and dumps of databases. With pgproof, use
 
     pgproof list
     pgproof restore plan CLUSTER --to latest --into FOLDER
+    pgproof restore plan CLUSTER --dump ID --database NEW_DATABASE
 
-This page restores without it, with programs that any Linux has or can install: bash, python3, tar, zstd, and
-PostgreSQL of the same major version as the backup. Encrypted objects (names ending in .enc) also need the key file, and one
-of these, by their cipher: Google's Tink library for Python (pip install tink), age, openssl.
+This page restores without it, with programs that any Linux has or can install: bash, python3, tar, zstd, and PostgreSQL: of
+the same major version as the backup; for a dump, at least as new as the pg_dump that wrote it. Encrypted objects (names ending
+in .enc) also need the key file, and one of these, by their cipher: Google's Tink library for Python (pip install tink), age,
+openssl.
 
 Nothing here is ever written to by reading it. Work on a copy if you can, and never inside this folder.
 
@@ -28,6 +30,9 @@ WHAT LIES WHERE
     CLUSTER/ERA/wal/*/*/SEGMENT-TAG.zst      WAL. Two files with different TAGs for one SEGMENT are a conflict: two servers
                                              wrote it, and somebody must decide which one is right.
     CLUSTER/ERA/timelines/TIMELINE-TAG.history
+    CLUSTER/dumps/ID.json                    a dump of one database exists because this file does, as above
+    CLUSTER/dumps/ID/dump.FORM.N.zst         what pg_dump wrote, in parts; FORM is custom, tar, sql, or directory.tar
+    CLUSTER/dumps/ID/globals.sql.N.zst       roles, tablespaces and settings of its server, by pg_dumpall
     CLUSTER/reports/                         what every backup, drill and restore came to
 
 Names with .enc after .zst are compressed, then encrypted, with a key set of the key file; after a rotation it has several.
@@ -50,12 +55,13 @@ somebody's own age key (then add: -i FILE_WITH_IDENTITY). Of the newest KEY_ID i
 
     python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["age"])' keys/KEY_ID/WRAPPER.json | age -d > main.key
 
-HOW TO RESTORE
+HOW TO RESTORE A CLUSTER
 
 1. Choose a cluster, its newest era (the highest number), and a backup that ended before the moment you want. Each
    file in backups/ says in "stopLsn" and "stoppedAt" when it ended.
 
-2. Save the two programs below under their names, in a folder outside the repository. Set the variables, and run:
+2. Save decrypt.py, decode.sh and restore.sh, which stand below, under their names, in a folder outside the repository. Set
+   the variables, and run:
 
     export REPOSITORY=/where/this/folder/is
     export CLUSTER=shop ERA=0001-pg15-7400000000000000001 BACKUP=20261120T140501Z-full-3fa94c1e
@@ -90,9 +96,45 @@ HOW TO RESTORE
    archive_command is set to /bin/false, so that this copy does not archive into the old server's place: change it in
    postgresql.auto.conf when this is your server from now on.
 
+HOW TO RESTORE A DUMP
+
+1. Choose a cluster and a dump. Each file in dumps/ says in "database" what it is of (null: the whole server, or its globals
+   alone), in "startedAt" the moment that it shows, and in "server" the encoding and the locale that the database had.
+
+2. Save decrypt.py, decode.sh and dump.sh, which stand below, under their names, in a folder outside the repository. Set the
+   variables, and run:
+
+    export REPOSITORY=/where/this/folder/is
+    export CLUSTER=shop DUMP=20261120T020000Z-logical-3fa94c1e
+    export INTO=/new/empty/folder            # takes the dump as pg_dump wrote it
+    export KEY_FILE=/path/to/main.key        # only for encrypted objects
+    export PYTHON=python3                    # one that can import tink, for objects of aes-256-gcm
+    bash dump.sh
+
+   It stops at the first thing that is wrong, and executes nothing of what is in the dump.
+
+3. Make the database on a server of the same or a newer major version, and load what is there into it. PGHOST, PGPORT and PGUSER
+   say where, as for every program of PostgreSQL. Roles come first, because tables have owners: psql reports those that exist
+   already, and goes on. Read globals.sql before you load it into a server that holds other databases.
+
+    createdb -T template0 restored
+    if test -e $INTO/globals.sql; then psql -X -d postgres -f $INTO/globals.sql; fi
+    if test -e $INTO/dump.sql; then psql -X -v ON_ERROR_STOP=1 -d restored -f $INTO/dump.sql; fi
+    if test -e $INTO/dump.custom; then pg_restore -e -j 2 -d restored $INTO/dump.custom; fi
+    if test -e $INTO/dump.tar; then pg_restore -e -d restored $INTO/dump.tar; fi
+    if test -e $INTO/dump.directory; then pg_restore -e -j 2 -d restored $INTO/dump.directory; fi
+
+   A dump of the whole server is SQL that makes its own databases: psql -X -d postgres -f $INTO/dump.sql, into a new server.
+
 ======== decrypt.py ========
 ${decryptProgram}======== end of decrypt.py ========
 
+======== decode.sh ========
+${decodeScript}======== end of decode.sh ========
+
 ======== restore.sh ========
 ${restoreScript}======== end of restore.sh ========
+
+======== dump.sh ========
+${dumpScript}======== end of dump.sh ========
 `;

@@ -143,7 +143,7 @@ test('a stream that turns out to be wrong in the midst begins again from the nex
   const { dump, ...record } = await putDump(far, noKeys, one, plain);
   const other = await putDump(near, noKeys, one, noise(400_000, 2));
   expect(other.dump.parts[0]?.storedBytes).toBe(dump.parts[0]?.storedBytes);
-  const repositories = [
+  const repositories: [Repository, Repository] = [
     { ...near, name: 'near' },
     { ...far, name: 'far' },
   ];

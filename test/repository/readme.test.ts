@@ -79,7 +79,8 @@ describe.each([
     expect(ciphersIn(join(folder, 'moved'))).toEqual(families(ciphers));
     const home = tempDir('restored');
     const readme = readFileSync(join(folder, 'moved/README.txt'), 'utf8');
-    for (const name of ['decrypt.py', 'restore.sh']) writeFileSync(join(home, name), programIn(readme, name));
+    for (const name of ['decrypt.py', 'decode.sh', 'restore.sh'])
+      writeFileSync(join(home, name), programIn(readme, name));
     const into = join(home, 'data');
     const values: Record<string, string> = {
       REPOSITORY: join(folder, 'moved'),
@@ -142,7 +143,8 @@ describe.each([
     execFileSync('cp', ['-a', join(folder, 'moved/shop'), join(repository, 'shop')]);
     damage(repository);
     const readme = readFileSync(join(folder, 'moved/README.txt'), 'utf8');
-    for (const name of ['decrypt.py', 'restore.sh']) writeFileSync(join(home, name), programIn(readme, name));
+    for (const name of ['decrypt.py', 'decode.sh', 'restore.sh'])
+      writeFileSync(join(home, name), programIn(readme, name));
     const env = {
       REPOSITORY: repository,
       CLUSTER: 'shop',
