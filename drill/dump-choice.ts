@@ -54,7 +54,8 @@ function catalogueOf(entries: readonly MergedDump[]): DrillCheckResult {
     damagedIn.map(({ repository, error }) => `${id} in '${repository}': ${error.message}`),
   );
   const whole = entries.filter(({ state }) => state === 'whole').length;
-  const detail = damaged.length > 0 ? damaged.join('; ') : `${whole} dumps, every record readable`;
+  const detail =
+    damaged.length > 0 ? damaged.join('; ') : `${whole} ${whole === 1 ? 'dump' : 'dumps'}, every record readable`;
   return { name: 'catalogue', passed: damaged.length === 0, detail };
 }
 

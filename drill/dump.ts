@@ -146,7 +146,8 @@ async function holdDump(
   return failures.map(({ message }) => `Not held, so that \`expire\` may delete it meanwhile: ${message}.`);
 }
 
-function howRestored({ tool, tables, jobs }: DumpRestoreResult): string {
-  const expected = tables.expected === null ? '' : `, all ${tables.expected} of its own list`;
-  return `every byte as its record says; ${tool}, ${jobs} ${jobs === 1 ? 'job' : 'jobs'}, ended without an error; ${tables.found} tables are there${expected}`;
+function howRestored({ tool, tables: { found, expected }, jobs }: DumpRestoreResult): string {
+  const tables = expected === null ? `tables: ${found}` : `tables: ${found} of ${expected} in its list`;
+  const ended = `${tool}, ${jobs} ${jobs === 1 ? 'job' : 'jobs'}, ended without an error`;
+  return `every byte as its record says; ${ended}; ${tables}`;
 }

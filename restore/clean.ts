@@ -55,10 +55,13 @@ export async function emptyFolder(path: string): Promise<void> {
   }
 }
 
+/** Such plans are not kept (import/physical). */
+const isOfOldFolder = ({ planId }: Marker): boolean => planId.includes('-import-');
+
 function begunByOther(plan: RestorePlan, other: Marker): PgproofError {
   return new PgproofError('target-folder', `another restore, ${other.planId}, began in '${plan.into}'`, {
     facts: { path: plan.into, planId: other.planId, cluster: other.cluster, beganAt: other.beganAt },
-    hint: `Finish it (pgproof restore start ${other.cluster} ${other.planId}), or remove the folder, or restore into another one.`,
+    hint: `Finish it (${isOfOldFolder(other) ? 'the same `pgproof import restore` again' : `pgproof restore start ${other.cluster} ${other.planId}`}), or remove the folder, or restore into another one.`,
   });
 }
 

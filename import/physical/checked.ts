@@ -50,7 +50,7 @@ export async function readWhole(
   return { files: passed.size, bytes: [...passed.values()].reduce((sum, { bytes }) => sum + bytes, 0), control };
 }
 
-/** `pgdata` last: what a tablespace holds is read before the folder that links to it. */
+/** Those that are there; `pgdata` last: what a tablespace holds is read before the folder that links to it. */
 export const tablespacesOf = ({ archives }: OldBase): string[] => [
   ...[...archives.keys()].filter((name) => /^\d+$/.test(name)),
   'pgdata',

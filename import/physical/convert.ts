@@ -56,7 +56,7 @@ export async function convert(
     const read = await readWhole(base, manifest, order.opening, run, async (name, chunks) => {
       const keyOf = (part: number) => partKey(cluster.name, gate.era.era, id, name, part, suffixOf(sealing));
       const parts = await storeStream({ ...job, keyOf }, chunks);
-      tablespaces.push({ name, path: name === 'pgdata' ? null : (begin.tablespaces.get(name) ?? null), parts });
+      tablespaces.push({ name, path: name === 'pgdata' ? null : placeOf(begin, name), parts });
     });
     const control = await controlOf(cluster, gate.era, read.control, scratch, run);
     const ended = await endInLabels(begin, taking.wal, order.opening, run.signal);
@@ -112,6 +112,13 @@ async function takeOwnWal(
     if (path === undefined || gate.listing.has(name)) continue;
     await takeSegment(cluster, copies, gate, name, path, order.opening, run);
   }
+}
+
+/** Where a tablespace lay. */
+function placeOf({ tablespaces }: Begin, oid: string): string {
+  const place = tablespaces.get(oid);
+  if (place !== undefined) return place;
+  throw new PgproofError('manifest-invalid', `there is a ${oid}.tar, and the base backup knows no tablespace ${oid}`);
 }
 
 async function storeStream(job: PartJob, chunks: AsyncIterable<Buffer> | Iterable<Buffer>) {

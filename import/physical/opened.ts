@@ -12,7 +12,7 @@ import { type Archive, coverageFrom, openArchive, walOf } from '../../restore/ar
 import { scanWal } from '../../wal/scan.ts';
 import type { Opening } from '../peel.ts';
 import { type OldArchive, readArchive } from './archive.ts';
-import { type Begin, readBegin } from './begin.ts';
+import { archiveOf, type Begin, readBegin } from './begin.ts';
 import { type LabelEnd, parseLabelEnd } from './label.ts';
 import { findBase, findWal, type OldBase, type OldWal } from './layout.ts';
 import { readPlain } from './segments.ts';
@@ -56,6 +56,7 @@ export async function openBase(
 ): Promise<OpenedBase> {
   const base = await findBase(dir, name);
   const begin = await readBegin(base, opening, run.signal);
+  for (const tablespace of begin.tablespaces.keys()) archiveOf(base, tablespace);
   const wal = await findWal(dir);
   const old = await readArchive(base, begin, wal, scratch, opening, run);
   const manifest = base.manifest === null ? null : await readPlain(base.manifest, opening, run.signal);

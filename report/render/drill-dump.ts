@@ -21,7 +21,5 @@ export function rowCounts({ restored }: DrillResult): [string, string][] {
 }
 
 function tablesOf({ tables: { found, expected } }: NonNullable<DrillResult['restored']>): string {
-  return expected === null
-    ? `${found}; the dump has no list to compare with`
-    : `${found}, and the dump's list has ${expected}`;
+  return expected === null ? `${found}; the dump has no list to compare with` : `${found} of ${expected} in its list`;
 }
