@@ -82,7 +82,7 @@ function dumpTable(dumps: ListedFolder['dumps']): string {
     [dump.checksumFile ? 'sha256' : '', dump.globalsFile ? 'globals' : '', dump.report ? 'report' : '']
       .filter((word) => word !== '')
       .join(' ') || '-',
-    dump.form ?? (dump.encrypted ? 'encrypted' : 'NOT READABLE'),
+    dump.form ?? (dump.error?.code.startsWith('passphrase') ? 'encrypted' : 'NO DUMP'),
   ]);
   return table(['FILE', 'DATABASE', 'TIME', 'TIER', 'SIZE', 'BESIDE', 'FORM'], rows);
 }

@@ -100,7 +100,9 @@ export function named(path: string, error: unknown): unknown {
     error.code === 'object-damaged' || error.code === 'tar-invalid'
       ? 'It was cut, or changed, after it was made, or never came to its end. Take another one.'
       : error.hint;
-  return new PgproofError(error.code, `'${path}': ${error.message}`, {
+  // A decoder does not know of files.
+  const message = error.message.replace('the stored bytes are damaged: ', '');
+  return new PgproofError(error.code, `'${path}': ${message}`, {
     facts: { ...error.facts, path },
     cause: error,
     ...(hint === null ? {} : { hint }),

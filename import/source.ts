@@ -84,11 +84,22 @@ function dumpIn({ name, content, head }: OldFile): { format: DumpFormat; kind: D
 function unknown(file: OldFile): never {
   const { path, storedBytes } = file;
   const form = storedBytes === 0 ? 'empty' : describe(file);
+  const facts = { path, form };
+  if (storedBytes === 0) throw empty(facts);
   throw new PgproofError('file-unknown', `'${path}' is no dump of PostgreSQL's: it is ${form}`, {
-    facts: { path, form },
-    hint:
-      storedBytes === 0
-        ? '`openssl enc` refuses aes-256-gcm and chacha20-poly1305: a script that was set to one of them left empty files only.'
-        : 'pgproof reads what pg_dump and pg_dumpall write, in gzip or encrypted by `openssl enc -pbkdf2 -salt` or both.',
+    facts,
+    hint: 'pgproof reads what pg_dump and pg_dumpall write, in gzip or encrypted by `openssl enc -pbkdf2 -salt` or both.',
+  });
+}
+
+/** `openssl enc` refuses AEAD ciphers; the shell had made the file by then, and whoever looked only at names saw a backup. */
+function empty(facts: { path: string; form: string }): PgproofError {
+  const isSealed = promised(facts.path).layers.includes('encrypted');
+  const why = isSealed
+    ? ', as scripts leave it that are set to aes-256-gcm or chacha20-poly1305: openssl refuses them'
+    : '';
+  return new PgproofError('file-unknown', `'${facts.path}' is empty${why}`, {
+    facts,
+    hint: 'There is nothing in it. Take another one.',
   });
 }

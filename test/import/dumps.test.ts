@@ -4,6 +4,7 @@ import {
   appendFileSync,
   cpSync,
   existsSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -99,7 +100,7 @@ async function dumpAt(end: string, folder = old): Promise<OldDump> {
 /** A part of the old folder that a test may spoil. */
 function copyOf(...places: string[]): string {
   const folder = tempDir();
-  for (const place of places) cpSync(join(old, place), join(folder, basename(place)), { preserveTimestamps: true });
+  for (const place of places) cpSync(join(old, place), join(folder, basename(place)), { recursive: true, preserveTimestamps: true });
   return folder;
 }
 
@@ -168,7 +169,7 @@ describe('the inventory', () => {
       { place: 'notes.txt', why: 'not the name of a dump' },
     ]);
     const empty = (await dumpAt('full_20260110_020000.sql.gz.enc')).error;
-    expect(empty).toMatchObject({ code: 'file-unknown', hint: expect.stringMatching(/refuses aes-256-gcm/) });
+    expect(empty).toMatchObject({ code: 'file-unknown', message: expect.stringMatching(/is empty, .*aes-256-gcm/) });
     expect(failed).toMatchObject([{ place: 'db-backups/reports/failed.json', report: { errorMessage: 'disk full' } }]);
   });
 
@@ -355,6 +356,20 @@ describe('take', () => {
     ]);
     expect((await taken()).length).toBe(there);
     expect(done[0]?.error?.facts).toMatchObject({ path: join(folder, 'everything.sql') });
+  });
+
+  test('that is interrupted leaves nothing in the repository', async () => {
+    const folder = copyOf('folder.dir');
+    const [dump] = (await inventoryOf(folder)).dumps as [OldDump];
+    const planned = planTake([{ ...dump, name: 'another name' }], order);
+    const parts = () =>
+      readdirSync(join(stage.folder, 'repository/shop/dumps')).filter((name) => !name.endsWith('.json'));
+    const before = parts();
+    const interrupt = new AbortController();
+    const interrupted = { signal: interrupt.signal, progress: () => interrupt.abort() };
+    await expect(takeDumps(stage.cluster, planned, order, interrupted)).rejects.toMatchObject({ code: 'cancelled' });
+    expect(parts()).toEqual(before);
+    expect(readdirSync(stage.cluster.paths.dumps).filter((name) => name.includes('logical'))).toEqual([]);
   });
 
   test('keeps two files of one name apart when they hold something else', async () => {
