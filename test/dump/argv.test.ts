@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { configSchema } from '../../core/config.ts';
-import { decideDump } from '../../core/dump.ts';
+import { type DumpOptions, decideDump } from '../../core/dump.ts';
 import { databaseArg, dumpArgs, dumpallArgs } from '../../dump/argv.ts';
 import { targetOf } from './support.ts';
 
@@ -10,7 +10,7 @@ const { connection } = configSchema.parse({
   clusters: { shop: { host: 'h', connection: { socket: '/s', user: 'u' }, repositories: ['r'] } },
 }).clusters.shop!;
 
-const argsOf = (database: string, options: Parameters<typeof decideDump>[0] = {}, major = 18, compression = 'zstd:3') =>
+const argsOf = (database: string, options: DumpOptions = {}, major = 18, compression = 'zstd:3') =>
   dumpArgs(connection, { ...targetOf(database, options), database }, { major, compression, destination: null });
 
 test.each([

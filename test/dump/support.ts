@@ -1,16 +1,14 @@
 import { execFile } from 'node:child_process';
-import { createWriteStream, mkdirSync } from 'node:fs';
-import { appendFile, writeFile } from 'node:fs/promises';
+import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { DumpOptions } from '../../core/dump.ts';
 import { decideDump } from '../../core/dump.ts';
 import type { Progress, Run } from '../../core/run.ts';
-import { parseMember } from '../../dump/directory/member.ts';
 import type { DumpTarget } from '../../dump/dump.ts';
+import { DirectoryUnpacker } from '../../dump/restore/directory.ts';
 import { readStream } from '../../parts/stream.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
-import { TarReader } from '../../postgres/tar/reader.ts';
 import { listDumps } from '../../repository/dumps.ts';
 import { dumpPrefix } from '../../repository/layout.ts';
 import type { DumpRecord, StoredStream } from '../../repository/record.ts';
@@ -52,22 +50,10 @@ export async function fetchStream(
   await new Promise<void>((resolve) => file.end(() => resolve()));
 }
 
-/** What a person would do by hand: unpack the tar, and join the pieces. @returns nothing; names of members are checked */
 async function unpackDirectory(cluster: ProtectedCluster, record: DumpRecord, folder: string): Promise<void> {
-  mkdirSync(folder);
-  const reader = new TarReader();
-  let path = '';
-  await readStream(cluster, record, record.dump, quietRun(), async (chunk) => {
-    for (const event of reader.read(chunk)) {
-      if (event.kind === 'entry') {
-        const member = parseMember(event.entry.name);
-        if (member === undefined) throw new Error(`a member is called '${event.entry.name}'`);
-        path = join(folder, member.file);
-        if (member.piece === null || member.piece === 1) await writeFile(path, '', { flag: 'wx' });
-      } else if (event.kind === 'content') await appendFile(path, event.bytes);
-    }
-  });
-  reader.finish();
+  const unpacker = await DirectoryUnpacker.into(folder);
+  await readStream(cluster, record, record.dump, quietRun(), (chunk) => unpacker.take(chunk));
+  unpacker.finish();
 }
 
 /** The dumps that are listed, each of which must be whole. */

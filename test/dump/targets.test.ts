@@ -14,6 +14,8 @@ const facts = (name: string, more: object = {}) => ({
   encoding: 'UTF8',
   collate: 'C',
   ctype: 'C',
+  provider: 'libc' as const,
+  locale: null,
   owner: 'postgres',
   isTemplate: false,
   isOpen: true,
