@@ -28,14 +28,14 @@ export function refuseUnconfirmed(plan: DumpPlan): void {
 }
 
 const effects = {
-  add: 'adds to what it holds',
-  clean: 'drops in it what the dump has',
-  replace: 'puts another in its place',
+  add: 'adds to the database',
+  clean: 'drops what the dump has in the database',
+  replace: 'puts another in the place of the database',
 } as const;
 
 function unconfirmed({ id, cluster, database, mode }: DumpPlan, why: string): PgproofError {
   const effect = effects[mode as keyof typeof effects];
-  return new PgproofError('restore-unconfirmed', `the restore ${effect} ('${database}'), and ${why}`, {
+  return new PgproofError('restore-unconfirmed', `the restore ${effect} '${database}', and ${why}`, {
     facts: { plan: id, database, mode },
     hint: `Start it with the name: pgproof restore start ${cluster} ${id} --confirm NAME`,
   });

@@ -29,6 +29,11 @@ export class DirectoryUnpacker {
     this.#only = only;
   }
 
+  /** Whether the one file that is wanted is there, whole. */
+  get hasOnly(): boolean {
+    return this.#only !== null && this.#file === undefined && this.#pieces.has(this.#only);
+  }
+
   /** @throws {PgproofError} `tar-invalid` */
   async take(chunk: Buffer): Promise<void> {
     for (const event of this.#tar.read(chunk)) {

@@ -2,7 +2,7 @@ import type { FitQuestion } from './fit.ts';
 
 /** What fits, and yet a person should know; sentences. */
 export function fitNotes(question: FitQuestion): string[] {
-  return [...versionNotes(question), ...databaseNotes(question), ...scriptNotes(question)];
+  return [...versionNotes(question), ...databaseNotes(question), ...selectionNotes(question), ...scriptNotes(question)];
 }
 
 function versionNotes({ source, server }: FitQuestion): string[] {
@@ -37,6 +37,14 @@ function databaseNotes({ source, server, database, mode, options }: FitQuestion)
   if (mode !== 'clean' && options.content === 'data')
     notes.push('Rows only: foreign keys and triggers are in force while they come.');
   return notes;
+}
+
+/** What pg_restore --table is known to leave out, and people find out too late. */
+function selectionNotes({ options: { tables } }: FitQuestion): string[] {
+  if (tables.length === 0) return [];
+  return [
+    'Of a single table come its definition and its rows, not its indexes, constraints and triggers: --list shows them, and --select brings what a list names.',
+  ];
 }
 
 function scriptNotes({ source, server }: FitQuestion): string[] {

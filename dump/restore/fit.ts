@@ -1,5 +1,7 @@
-import { type Facts, PgproofError } from '../../core/errors.ts';
+import { PgproofError } from '../../core/errors.ts';
+import { databaseRefusals, localeRefusals } from './fit-database.ts';
 import { fitNotes } from './fit-notes.ts';
+import { missing, quoted, unfit, usage } from './fit-words.ts';
 import type { DumpNeeds } from './needs.ts';
 import type { DecidedRestore, DumpRestoreMode } from './options.ts';
 import type { TargetServer } from './server.ts';
@@ -12,8 +14,7 @@ export type FitQuestion = {
   database: string;
   mode: DumpRestoreMode;
   options: DecidedRestore;
-  /** Null: not looked at yet. */
-  needs: DumpNeeds | null;
+  needs: DumpNeeds;
   /** Roles that the globals would make. */
   madeRoles: readonly string[];
   refusedLocale: string | null;
@@ -32,7 +33,7 @@ export type Fit = {
 /** Decides what can be known to fail before anything is written. */
 export function judgeFit(question: FitQuestion): Fit {
   const { server, needs } = question;
-  const lacking = missing(needs?.tablespaces ?? [], server.tablespaces);
+  const lacking = missing(needs.tablespaces, server.tablespaces);
   const noTablespaces = lacking.length > 0 && question.source.format !== 'plain';
   return {
     refusals: [
@@ -102,84 +103,14 @@ function optionRefusals({ source: { format, content, globals }, mode, options }:
   return wrong;
 }
 
-function databaseRefusals({ server, database, mode }: FitQuestion): PgproofError[] {
-  const facts = { database };
-  if (server.inRecovery)
-    return [
-      new PgproofError('server-in-recovery', 'the server is a standby, and takes no changes', {
-        facts,
-        hint: 'Restore into its primary.',
-      }),
-    ];
-  const makes = mode === 'new';
-  if (makes && server.database !== null)
-    return [
-      new PgproofError('database-exists', `the database '${database}' exists`, {
-        facts,
-        hint: 'Choose another name for --database, or say what shall happen to it: --existing, with --clean or --create where it is not empty.',
-      }),
-    ];
-  if (makes && !server.createdb)
-    return [
-      new PgproofError('rights-missing', `role '${server.user}' may not make databases`, {
-        facts: { ...facts, user: server.user },
-        hint: 'Connect as a superuser with --user, or make the database by hand and use --existing.',
-      }),
-    ];
-  if (!makes && server.database === null)
-    return [
-      new PgproofError('database-missing', `there is no database '${database}'`, {
-        facts,
-        hint: 'Without --existing it is made.',
-      }),
-    ];
-  const holds = server.database?.holds ?? null;
-  if (mode === 'existing' && holds !== null)
-    return [
-      new PgproofError('database-not-empty', `the database '${database}' is not empty: ${holds}`, {
-        facts,
-        hint: 'Say what shall happen to it: --clean drops what the dump has, --create puts a new one in its place.',
-      }),
-    ];
-  return [];
-}
-
-function localeRefusals({ source, server, mode, refusedLocale }: FitQuestion): PgproofError[] {
-  if (mode !== 'new' || source.server === null) return [];
-  const { encoding, provider, locale } = source.server;
-  const byHand = 'Make the database by hand as it shall be, and restore with --existing.';
-  const since = provider === 'builtin' ? 17 : provider === 'icu' ? 15 : 0;
-  const wrong: PgproofError[] = [];
-  if (encoding !== null && !server.encodings.includes(encoding))
-    wrong.push(unfit(`the server knows no encoding '${encoding}'`, { encoding }, byHand));
-  if (server.major < since)
-    wrong.push(
-      unfit(
-        `PostgreSQL ${server.major} has no databases with the collation provider ${provider} (locale '${locale}')`,
-        { provider: provider ?? null, locale: locale ?? null },
-        byHand,
-      ),
-    );
-  if (refusedLocale !== null)
-    wrong.push(
-      unfit(
-        `the server does not know the locale of the database: ${refusedLocale}`,
-        { collate: source.server.collate, ctype: source.server.ctype },
-        `Install it on the server's machine. ${byHand}`,
-      ),
-    );
-  return wrong;
-}
-
 function roleRefusals({ source, server, needs, options, madeRoles }: FitQuestion): PgproofError[] {
-  if (needs === null) return [];
   const wanted = [...needs.roles, ...(typeof options.owner === 'object' ? [options.owner.role] : [])];
   const lacking = missing(wanted, [...server.roles, ...madeRoles]);
   const wrong: PgproofError[] = [];
   if (lacking.length > 0)
     wrong.push(
       unfit(
-        `the server has no role ${quoted(lacking)}, which own something in the dump or are granted something`,
+        `the server has no role ${quoted(lacking)}, which the dump names as owner or grants something to`,
         { roles: lacking },
         `Make them${source.globals ? ' (--globals takes them from the dump)' : ''}${source.format === 'plain' ? '.' : ', or restore with --no-owner --no-privileges.'}`,
       ),
@@ -196,7 +127,7 @@ function roleRefusals({ source, server, needs, options, madeRoles }: FitQuestion
 }
 
 function extensionRefusals({ server, needs }: FitQuestion): PgproofError[] {
-  const lacking = missing(needs?.extensions ?? [], server.extensions);
+  const lacking = missing(needs.extensions, server.extensions);
   if (lacking.length === 0) return [];
   return [
     unfit(
@@ -229,7 +160,7 @@ function scriptRefusals({ source, needs, knowsRestrict }: FitQuestion): PgproofE
         'Nobody signed this file. Install the newest minor version of the client programs: 13.22, 14.19, 15.14, 16.10, 17.6 and newer can.',
       ),
     );
-  const [command] = needs?.commands ?? [];
+  const [command] = needs.commands;
   if (command !== undefined)
     wrong.push(
       unfit(
@@ -240,10 +171,3 @@ function scriptRefusals({ source, needs, knowsRestrict }: FitQuestion): PgproofE
     );
   return wrong;
 }
-
-const missing = (wanted: readonly string[], there: readonly string[]): string[] =>
-  [...new Set(wanted)].filter((name) => !there.includes(name)).sort();
-const quoted = (names: readonly string[]): string => names.map((name) => `'${name}'`).join(', ');
-const unfit = (message: string, facts: Facts, hint: string): PgproofError =>
-  new PgproofError('dump-unfit', message, { facts, hint });
-const usage = (message: string, hint: string): PgproofError => new PgproofError('usage', message, { hint });

@@ -40,9 +40,6 @@ export type DumpPlanRequest = {
   user: string | null;
 };
 
-/** What is read of a directory dump to plan its restore; of a larger one, when it is there. */
-const mostReadBytes = 64 * 1024 * 1024;
-
 /**
  * Decides the restore of a dump and keeps it as a frozen plan; nothing is written but that, and a hold that keeps the dump for a week.
  * What can be known to fail is refused here: the dump, the key, the programs, the database, roles, extensions, locale, space.
@@ -132,7 +129,6 @@ async function planFrom(
       ...notes,
       ...fit.notes,
       ...modeNotes(mode, database, found.database?.sessions ?? 0),
-      ...(needs === null ? [unread] : []),
       ...(held?.notes ?? []),
     ],
   };
@@ -166,18 +162,15 @@ async function decide(
   return { options, notes: way.notes };
 }
 
-const unread = 'What it needs of the server is looked at once it is there, before anything is changed.';
-
-/** Null: it would have to be read whole. */
+/** By the dump's own list, or the beginning of its SQL; no more of it is read. */
 async function needsOf(
   cluster: ProtectedCluster,
   source: DumpSource,
   tools: Clients,
   options: DecidedRestore,
   run: Run,
-): Promise<DumpNeeds | null> {
+): Promise<DumpNeeds> {
   const isDirectory = source.format === 'directory';
-  if (isDirectory && (source.plainBytes ?? 0) > mostReadBytes) return null;
   return inScratch(cluster, async (scratch) => {
     const listFile = options.select === null ? null : join(scratch, 'select.list');
     if (listFile !== null) await writeFile(listFile, options.select as string, { mode: 0o600 });

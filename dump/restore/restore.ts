@@ -45,13 +45,14 @@ export type RestoreInto = {
  * `dump-unfit`: the server lacks what the dump needs; `restore-unverified`, `object-damaged`, `no-space`, …
  */
 export async function restoreDump(
-  source: DumpSource,
+  dump: DumpSource,
   into: RestoreInto,
   asked: DumpRestoreOptions,
   run: Run,
 ): Promise<DumpRestoreResult> {
   const options = dumpRestoreOptions.parse(asked);
   const { connection, database, tools, mode } = into;
+  const { source, bytes } = counting(dump);
   const phases: Phase[] = [];
   const timed = timer(phases, run);
   const way = wayOf(source, options, mode, tools);
@@ -77,7 +78,7 @@ export async function restoreDump(
       serverVersion: fit.server.versionText,
       tool: `${source.format === 'plain' ? 'psql' : 'pg_restore'} ${tools.version}`,
       jobs: way.jobs,
-      plainBytes: source.plainBytes ?? 0,
+      plainBytes: source.plainBytes ?? bytes(),
       phases,
       ...counted,
       checks,
@@ -88,6 +89,21 @@ export async function restoreDump(
     await rm(join(into.staging, 'dump'), { recursive: true, force: true });
     if (listFile !== null) await rm(listFile, { force: true });
   }
+}
+
+/** The source, and how many bytes of the dump the last reading of it came to: of a file nobody knows before. */
+function counting(source: DumpSource): { source: DumpSource; bytes(): number } {
+  let bytes = 0;
+  const read: DumpSource['read'] = (stream, take, run, again) => {
+    if (stream === 'globals') return source.read(stream, take, run, again);
+    bytes = 0;
+    const counted = (chunk: Buffer): Promise<void> => {
+      bytes += chunk.length;
+      return take(chunk);
+    };
+    return source.read(stream, counted, run, again);
+  };
+  return { source: { ...source, read }, bytes: () => bytes };
 }
 
 /** Who owns the database that is made: as in the dump where that role is there. Null: who restores. */

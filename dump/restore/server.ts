@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type { ConnectionConfig } from '../../core/config.ts';
 import { query, queryOne, type SqlClient, withClient } from '../../postgres/client.ts';
 import { supportedMajor } from '../../postgres/version.ts';
+import type { TableName } from './needs.ts';
 
 /** A database that is there already. */
 export type FoundDatabase = {
@@ -11,6 +12,8 @@ export type FoundDatabase = {
   ctype: string;
   /** What users made in it, a sentence; null: it is empty. */
   holds: string | null;
+  /** Of users. */
+  tables: readonly TableName[];
   /** Sessions of others. */
   sessions: number;
 };
@@ -46,10 +49,10 @@ export async function lookAtServer(
 ): Promise<TargetServer> {
   const server = await withClient(connection, (client) => askServer(client, database), { signal });
   if (server.database === null) return { ...server, database: null };
-  const holds = server.allowsConnections
+  const content = server.allowsConnections
     ? await withClient(connection, whatItHolds, { signal, database })
-    : 'it takes no connections';
-  return { ...server, database: { ...server.database, holds } };
+    : { holds: 'it takes no connections', tables: [] };
+  return { ...server, database: { ...server.database, ...content } };
 }
 
 const names = z
@@ -86,7 +89,7 @@ async function askServer(client: SqlClient, database: string): Promise<TargetSer
     ...server,
     major: supportedMajor(versionNumber, server.versionText),
     allowsConnections: found?.allowsConnections ?? true,
-    database: found === undefined ? null : { ...found, holds: null },
+    database: found === undefined ? null : { ...found, holds: null, tables: [] },
   };
 }
 
@@ -111,7 +114,7 @@ const databaseQuery = `
     FROM pg_database AS d WHERE datname = $1`;
 
 /** What an extension brought, or what every database has, does not count. */
-async function whatItHolds(client: SqlClient): Promise<string | null> {
+async function whatItHolds(client: SqlClient): Promise<Pick<FoundDatabase, 'holds' | 'tables'>> {
   const row = z.object({ relations: z.coerce.number(), functions: z.coerce.number(), schemas: z.coerce.number() });
   const { relations, functions, schemas } = await queryOne(client, contentQuery, [], row);
   const parts = [
@@ -120,7 +123,8 @@ async function whatItHolds(client: SqlClient): Promise<string | null> {
     [schemas, 'schemas'],
   ] as const;
   const there = parts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`);
-  return there.length === 0 ? null : `it holds ${there.join(', ')}`;
+  const tables = await query(client, userTables, [], z.object({ schema: z.string(), name: z.string() }));
+  return { holds: there.length === 0 ? null : `it holds ${there.join(', ')}`, tables };
 }
 
 const ofUsers = (column: string): string =>

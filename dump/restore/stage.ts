@@ -55,17 +55,30 @@ async function fetchFile(source: DumpSource, path: string, run: Run): Promise<vo
 }
 
 /**
- * Of a directory dump only its list, toc.dat, which stands at the end of the stream: all of it is read.
+ * Of a directory dump only its list, toc.dat, and no more of the stream than that takes: pg_dump writes it first.
  * @returns the folder.
  */
 export async function stageList(source: DumpSource, staging: string, run: Run): Promise<string> {
   const path = join(staging, 'list');
-  await fetchDirectory(source, path, run, 'toc.dat');
+  const enough = new AbortController();
+  const unpacker = await DirectoryUnpacker.into(path, 'toc.dat');
+  try {
+    const take = async (chunk: Buffer): Promise<void> => {
+      if (enough.signal.aborted) return;
+      await unpacker.take(chunk);
+      if (unpacker.hasOnly) enough.abort();
+    };
+    await source.read('dump', take, { ...run, signal: AbortSignal.any([run.signal, enough.signal]) });
+  } catch (error) {
+    if (run.signal.aborted || !enough.signal.aborted) throw error;
+  } finally {
+    await unpacker.close();
+  }
   return path;
 }
 
-async function fetchDirectory(source: DumpSource, path: string, run: Run, only: string | null = null): Promise<void> {
-  let unpacker = await DirectoryUnpacker.into(path, only);
+async function fetchDirectory(source: DumpSource, path: string, run: Run): Promise<void> {
+  let unpacker = await DirectoryUnpacker.into(path);
   const take = async (chunk: Buffer): Promise<void> => {
     await unpacker.take(chunk);
     run.progress({ phase: 'fetch' });
@@ -73,7 +86,7 @@ async function fetchDirectory(source: DumpSource, path: string, run: Run, only: 
   const again = async (): Promise<void> => {
     await unpacker.close();
     await rm(path, { recursive: true, force: true });
-    unpacker = await DirectoryUnpacker.into(path, only);
+    unpacker = await DirectoryUnpacker.into(path);
   };
   try {
     await source.read('dump', take, run, again);

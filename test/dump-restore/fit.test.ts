@@ -47,7 +47,7 @@ const needs = {
   commands: [],
   setsTransactionTimeout: false,
 };
-const there = { owner: 'app', encoding: 'UTF8', collate: 'C', ctype: 'C', holds: null, sessions: 0 };
+const there = { owner: 'app', encoding: 'UTF8', collate: 'C', ctype: 'C', holds: null, tables: [], sessions: 0 };
 const options = dumpRestoreOptions.parse({});
 const question: FitQuestion = {
   source,
@@ -96,6 +96,17 @@ describe('is refused, with what would mend it', () => {
       'dump-unfit',
       /'ann'/,
       /--globals.*--no-owner/,
+    ],
+    [
+      'a table that is there already',
+      {
+        mode: 'add',
+        needs: { ...needs, tables: [{ schema: 'public', name: 'orders' }] },
+        server: { ...server, database: { ...there, holds: 'a table', tables: [{ schema: 'public', name: 'orders' }] } },
+      },
+      'database-not-empty',
+      /'public.orders' is there already/,
+      /--clean/,
     ],
     [
       'an owner whom the role may not act for',
@@ -204,7 +215,7 @@ describe('is said beforehand', () => {
 
 test('a plan that changes a database which is there is not started before somebody has said its name', () => {
   const plan = { id: 'x', cluster: 'shop', database: 'live', mode: 'clean', confirmed: null } as DumpPlan;
-  expect(() => refuseUnconfirmed(plan)).toThrow(/drops in it what the dump has \('live'\)/);
+  expect(() => refuseUnconfirmed(plan)).toThrow(/drops what the dump has in the database 'live'/);
   const confirmed = { by: 'a test', at: '2026-11-21T12:00:00Z' };
   expect(refuseUnconfirmed({ ...plan, confirmed })).toBeUndefined();
   expect(refuseUnconfirmed({ ...plan, mode: 'new', confirmed: 'not needed' })).toBeUndefined();
