@@ -18,7 +18,9 @@ import { planTake, type TakeDumpsOrder, type Taken, takeDumps } from '../import/
 import { type VerifiedDump, verifyDump } from '../import/verify.ts';
 import { renderRestore } from '../report/render/restore.ts';
 import { choose } from './import-choose.ts';
-import { listed, listText, takenJson, takenText, verifiedJson, verifiedText } from './import-text.ts';
+import { listed, listText } from './import-list.ts';
+import { takenJson, takenText } from './import-taken.ts';
+import { verifiedJson, verifiedText } from './import-verified.ts';
 import { passphraseOptions, readPassphrase } from './passphrase.ts';
 import { type Answer, type Session, verb } from './session.ts';
 
@@ -121,7 +123,7 @@ async function take(session: Session, folder: string, name: string, files: reado
 }
 
 function takenAnswer(json: ReturnType<typeof takenJson>): Answer {
-  const isRefused = [...json.dumps, ...json.bases].some(({ error }) => error !== null);
+  const isRefused = [...json.dumps, ...json.bases, ...(json.wal?.refused ?? [])].some(({ error }) => error !== null);
   return { json, text: takenText(json), exitCode: isRefused ? 3 : 0 };
 }
 
