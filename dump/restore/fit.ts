@@ -73,7 +73,7 @@ function kindRefusals({ source: { what, kind } }: FitQuestion): PgproofError[] {
     unfit(
       `${what} is a dump of ${of}, and not of one database`,
       { dump: what, kind },
-      'Write it out with `dump --export`, or read it by the README.txt of the repository, and run it with psql in a new server.',
+      'The README.txt of the repository says how to read it by hand; run it with psql in a new server.',
     ),
   ];
 }
