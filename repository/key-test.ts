@@ -2,16 +2,17 @@ import { asPgproofError, hasCode, PgproofError } from '../core/errors.ts';
 import type { ObjectKey, StoreOptions } from '../storage/store.ts';
 import { type Beginning, opensWith, readBeginning } from './beginning.ts';
 import { listBackups } from './catalogue.ts';
+import { listDumps } from './dumps.ts';
 import { currentEra } from './eras.ts';
 import { type ClusterKeys, type KeyRing, opens, sealingOf } from './keys.ts';
 import { parseWalKey, walPrefix } from './layout.ts';
-import type { BackupRecord } from './record.ts';
+import type { BackupRecord, DumpRecord, StoredPart } from './record.ts';
 import type { Repository } from './repository.ts';
 import { candidateSealings } from './wal-read.ts';
 
 /** Whether the keys at hand open something of the repository, and if not, why. */
 export type KeyTest = {
-  /** `backup <id>`, `WAL <segment>`. */
+  /** `backup <id>`, `dump <id>`, `WAL <segment>`. */
   what: string;
   /** What was tried; null where it did not come to that. */
   object: ObjectKey | null;
@@ -21,7 +22,7 @@ export type KeyTest = {
 };
 
 /**
- * Opens the beginning of one part of every backup, and of the newest WAL segment of each key set. No object is read whole: a
+ * Opens the beginning of one part of every backup, of the newest dump of each key set, and of the newest WAL segment of each. No object is read whole: a
  * mebibyte of each at most. What does not open is in the answer, not thrown.
  * @throws {PgproofError} what the store throws.
  */
@@ -36,20 +37,44 @@ export async function testKeys(
     tests.push(
       entry.state === 'damaged'
         ? { what: `backup ${entry.id}`, object: null, keyId: null, error: entry.error }
-        : await testBackup(repository, keys, entry.record, options),
+        : await testRecord(repository, keys, `backup ${entry.id}`, entry.record, firstPart(entry.record), options),
     );
   }
-  return [...tests, ...(await testWal(repository, walKeys, cluster, options))];
+  const dumps = await testDumps(repository, keys, cluster, options);
+  return [...tests, ...dumps, ...(await testWal(repository, walKeys, cluster, options))];
 }
 
-async function testBackup(
+const firstPart = (record: BackupRecord): StoredPart => record.tablespaces[0]?.parts[0] ?? record.manifest;
+
+/** There may be thousands, and their records say which key set they need. */
+async function testDumps(
   repository: Repository,
   keys: KeyRing,
-  record: BackupRecord,
+  cluster: string,
+  options: StoreOptions,
+): Promise<KeyTest[]> {
+  const newest = new Map<string | null, DumpRecord>();
+  const tests: KeyTest[] = [];
+  for (const entry of await listDumps(repository, keys, cluster, options)) {
+    if (entry.state === 'whole') newest.set(entry.record.keyId, entry.record);
+    else tests.push({ what: `dump ${entry.id}`, object: null, keyId: null, error: entry.error });
+  }
+  for (const record of newest.values()) {
+    const [part] = record.dump.parts as [StoredPart];
+    tests.push(await testRecord(repository, keys, `dump ${record.id}`, record, part, options));
+  }
+  return tests;
+}
+
+async function testRecord(
+  repository: Repository,
+  keys: KeyRing,
+  what: string,
+  record: { keyId: string | null },
+  part: StoredPart,
   options: StoreOptions,
 ): Promise<KeyTest> {
-  const part = record.tablespaces[0]?.parts[0] ?? record.manifest;
-  const about = { what: `backup ${record.id}`, object: part.key, keyId: record.keyId };
+  const about = { what, object: part.key, keyId: record.keyId };
   return answerOf(about, async () => {
     const sealing = sealingOf(record, keys);
     if (opensWith(await readBeginning(repository, part.key, part.storedBytes, options), sealing)) return record.keyId;

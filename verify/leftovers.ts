@@ -3,8 +3,11 @@ import { backupShelf, commitKeyOf, dumpShelf, partsPrefixOf } from '../repositor
 import type { Findings } from './findings.ts';
 import { type KnownShelf, subjectOn } from './shelved.ts';
 
-/** Of a backup that waits for its WAL: it is given up after 25 hours, and the next one removes it. */
-const pendingMs = 3 * 86_400_000;
+/**
+ * A backup that waits for its WAL is given up after 25 hours, and the next one removes it. What another host's attempt at a dump
+ * has left is removed after fifteen days.
+ */
+const pendingMs = { backup: 3 * 86_400_000, dump: 17 * 86_400_000 };
 
 /** What a report says was committed here. `era` null: a dump. */
 export type Told = { id: string; era: string | null };
@@ -39,7 +42,7 @@ export function findUncommitted(
     for (const id of census.parts.keys()) {
       if (census.commits.has(id) || toldIds.has(id)) continue;
       if (census.tombstones.has(id)) notes.push(`The deletion of ${id} was interrupted; the next ${what} ends it.`);
-      else if (reaps && isOverdue(id, committed())) {
+      else if (reaps && isOverdue(id, pendingMs[what], committed())) {
         const object = partsPrefixOf(shelf, id);
         const why = `parts without a commit file that later ${what}s did not remove: it may have been deleted`;
         findings.add({ object, kind: 'foreign', why, subject: subjectOn(shelf, id) });
@@ -54,8 +57,8 @@ export function findUncommitted(
 }
 
 /** Older by days than one that was committed since, and that removes leftovers before it begins. */
-function isOverdue(id: string, committed: readonly { id: string }[]): boolean {
-  return committed.some((other) => timeOf(other.id) - timeOf(id) > pendingMs);
+function isOverdue(id: string, pending: number, committed: readonly { id: string }[]): boolean {
+  return committed.some((other) => timeOf(other.id) - timeOf(id) > pending);
 }
 
 /** `20261120T140501Z-…` */

@@ -39,7 +39,7 @@ function repositoryOf(
 
 function render(cluster: string, repository: Repository, tests: readonly KeyTest[]): string {
   const heading = `${cluster} in repository ${repository.name}`;
-  if (tests.length === 0) return `${heading}\n  no backups and no WAL`;
+  if (tests.length === 0) return `${heading}\n  no backups, no dumps and no WAL`;
   const rows = tests.map(({ what, keyId, error }) => [
     what,
     error === null ? 'opens' : 'CLOSED',

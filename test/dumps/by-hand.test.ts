@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { generateKeyFile, readKeyFile } from '../../repository/key-file.ts';
 import { rotateKeyFile } from '../../repository/key-rotate.ts';
@@ -13,7 +12,7 @@ import { locateTinkPython } from '../../setup/tools.ts';
 import { bytesOf } from '../repository/support.ts';
 import { alternate, bin, type Cluster, startCluster } from '../support/postgres.ts';
 import { keptTempDir, tempDir } from '../support/temp.ts';
-import { dumpBy, dumpIdOf, putDump } from './support.ts';
+import { directoryDump, dumpBy, dumpIdOf, putDump } from './support.ts';
 
 /* What a person finds who has the repository, the key file and stock programs, and follows README.txt to the letter for a dump. */
 
@@ -37,26 +36,9 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** As the engine stores it: each file as it grew, in pieces. */
-async function directoryInTar(): Promise<Buffer> {
-  const [whole, pieces] = [join(tempDir(), 'dump'), tempDir('pieces')];
-  await dumpBy(server, 'pg_dump', '--format=directory', '--jobs=2', `--file=${whole}`, '--dbname=postgres');
-  execFileSync(
-    'bash',
-    ['-ec', 'for f in *; do split -a 6 --numeric-suffixes=1 -b 20000 "$f" "$1/$f."; done', '-', pieces],
-    {
-      cwd: whole,
-    },
-  );
-  const { stdout } = await execa('tar', ['--create', '--format=ustar', ...['--directory', pieces], '.'], {
-    ...({ encoding: 'buffer', stripFinalNewline: false } as const),
-  });
-  return Buffer.from(stdout);
-}
-
 const forms: [DumpRecord['format'], string, () => Promise<Buffer>][] = [
   ['custom', 'dump.custom', () => dumpBy(server, 'pg_dump', '--format=custom', '--dbname=postgres')],
-  ['directory', 'dump.directory.tar', directoryInTar],
+  ['directory', 'dump.directory.tar', () => directoryDump(server)],
   ['plain', 'dump.sql', () => dumpBy(server, 'pg_dump', '--dbname=postgres')],
 ];
 

@@ -4,6 +4,9 @@ import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import { reapLeftovers } from '../../repository/commit.ts';
 import { chooseDump, commitDump, listDumps } from '../../repository/dumps.ts';
 import { holdEverything, listHolds, narrowHold, placeHold } from '../../repository/holds.ts';
+import { readKeyFile } from '../../repository/key-file.ts';
+import { rotateKeyFile } from '../../repository/key-rotate.ts';
+import { testKeys } from '../../repository/key-test.ts';
 import { noKeys } from '../../repository/keys.ts';
 import { dumpKey, dumpPartPrefix, dumpTombstoneKey } from '../../repository/layout.ts';
 import { findDumpIn, listDumpsIn } from '../../repository/merged.ts';
@@ -12,7 +15,7 @@ import type { Repository } from '../../repository/repository.ts';
 import { dumpShelf } from '../../repository/shelf.ts';
 import { faulty } from '../../storage/fault.ts';
 import { noise } from '../codec/support.ts';
-import { bytesOf, cluster, keysUnder, newKeys, newRepository } from '../repository/support.ts';
+import { bytesOf, cluster, keysUnder, newKeyFile, newKeys, newRepository } from '../repository/support.ts';
 import { withRepositories } from '../support/repositories.ts';
 import { dumpIdOf, dumpRecordOf, putDump } from './support.ts';
 
@@ -158,4 +161,22 @@ test('a stream that turns out to be wrong in the midst begins again from the nex
   });
   expect(Buffer.concat(chunks).equals(plain)).toBe(true);
   await expect(readStream(opened, record, dump, run, take)).rejects.toMatchObject({ code: 'object-damaged' });
+});
+
+test('key test says of the newest dump of each key set whether it opens, and names records that no key at hand signed', async () => {
+  const repository = await newRepository();
+  const file = await newKeyFile();
+  const first = await readKeyFile(file);
+  for (const id of [one, two]) await putDump(repository, first, id, noise(1000));
+  await rotateKeyFile(file);
+  const both = await readKeyFile(file);
+  await putDump(repository, both, three, noise(1000));
+  expect(await testKeys(repository, { keys: both, walKeys: both }, cluster)).toMatchObject([
+    { what: `dump ${two}`, keyId: first.current?.id, error: null },
+    { what: `dump ${three}`, keyId: both.current?.id, error: null },
+  ]);
+  expect(await testKeys(repository, { keys: first, walKeys: first }, cluster)).toMatchObject([
+    { what: `dump ${three}`, error: { code: 'key-missing' } },
+    { what: `dump ${two}`, error: null },
+  ]);
 });

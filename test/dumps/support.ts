@@ -1,4 +1,6 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { suffixOf } from '../../codec/sealing.ts';
@@ -10,6 +12,7 @@ import type { DumpRecord, StoredStream } from '../../repository/record.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { cluster } from '../repository/support.ts';
 import type { Cluster } from '../support/postgres.ts';
+import { tempDir } from '../support/temp.ts';
 
 /** As the engine draws them: by time. */
 export const dumpIdOf = (number: number): string => `2026112${number}T020000Z-logical-3fa94d1${number}`;
@@ -112,5 +115,17 @@ export async function dumpBy(server: Cluster, program: 'pg_dump' | 'pg_dumpall',
     encoding: 'buffer',
     stripFinalNewline: false,
   });
+  return Buffer.from(stdout);
+}
+
+/** A dump in directory format as it is stored: one tar, `toc.dat` first, each larger file in pieces as it grew. */
+export async function directoryDump(server: Cluster): Promise<Buffer> {
+  const [whole, pieces] = [join(tempDir(), 'dump'), tempDir('pieces')];
+  await dumpBy(server, 'pg_dump', '--format=directory', '--jobs=2', `--file=${whole}`, '--dbname=postgres');
+  const cut = 'mv toc.dat "$1"; for f in *; do split -a 6 --numeric-suffixes=1 -b 20000 "$f" "$1/$f."; done';
+  execFileSync('bash', ['-ec', cut, '-', pieces], { cwd: whole });
+  const members = readdirSync(pieces).filter((name) => name !== 'toc.dat');
+  const args = ['--create', '--format=ustar', '--directory', pieces, 'toc.dat', ...members.sort()];
+  const { stdout } = await execa('tar', args, { encoding: 'buffer', stripFinalNewline: false });
   return Buffer.from(stdout);
 }

@@ -1,21 +1,21 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { copyRepository } from '../../copy/copy.ts';
 import { dumpResult } from '../../core/report.ts';
 import { inRepository } from '../../postgres/cluster.ts';
 import { reported } from '../../report/file.ts';
-import { dumpKey, dumpPartPrefix, dumpTombstoneKey } from '../../repository/layout.ts';
+import { type DumpStream, dumpKey, dumpPartPrefix, dumpTombstoneKey } from '../../repository/layout.ts';
 import type { DumpRecord } from '../../repository/record.ts';
 import type { VerifyOptions } from '../../verify/repository.ts';
-import { dumpBy, dumpIdOf, putDump } from '../dumps/support.ts';
+import { directoryDump, dumpBy, dumpIdOf, putDump } from '../dumps/support.ts';
 import { bytesOf, keysUnder } from '../repository/support.ts';
 import { quietRun } from '../restore/support.ts';
 import { alternate } from '../support/postgres.ts';
 import { openStage, type Stage } from '../support/stage.ts';
 import { look } from './support.ts';
 
-/* Dumps of one database in each form of one stream. Directories are read in test/dumps, by what the engine writes. */
+/* Dumps of one database, in each form, as they are stored. */
 
 const [major] = alternate(1) as [string];
 let stage: Stage;
@@ -32,12 +32,16 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => stage.dispose());
 
-const [archive, tar, plain] = [dumpIdOf(1), dumpIdOf(2), dumpIdOf(3)] as const;
+const [archive, tar, plain, folder] = [dumpIdOf(1), dumpIdOf(2), dumpIdOf(3), dumpIdOf(5)] as const;
 const here = () => stage.cluster;
 const fileOf = (key: string) => join(here().repository.location, key);
 const lookHere = (options: Partial<VerifyOptions> = {}) => look({ cluster: here() }, options);
 
-const put = (id: string, bytes: Buffer, changes: Omit<Partial<DumpRecord>, 'globals'> & { partBytes?: number } = {}) =>
+const put = (
+  id: string,
+  bytes: Buffer,
+  changes: Omit<Partial<DumpRecord>, 'globals'> & { partBytes?: number; stream?: DumpStream } = {},
+) =>
   putDump(here().repository, here().keys, id, bytes, {
     ...{ toolVersion: `${major}.1`, stream: changes.format === 'plain' ? 'dump.sql' : 'dump.custom' },
     ...{ database: changes.format ?? 'custom', globals },
@@ -80,11 +84,13 @@ async function report(id: string): Promise<void> {
 
 test('whole dumps pass, every byte of them was read, and --restore reads the newest of each database to its end', async () => {
   await put(tar, await dumpBy(stage.server, 'pg_dump', '--format=tar', '--dbname=postgres'), { format: 'tar' });
+  await put(folder, await directoryDump(stage.server), { format: 'directory', stream: 'dump.directory.tar' });
   const found = await lookHere({ restore: true });
   expect(found).toMatchObject({ verdict: 'passed', findings: [], foreignObjects: 0, unpacked: [], complete: true });
-  const objects = (await Promise.all([archive, tar, plain].map(keysOf))).flat().length;
+  const objects = (await Promise.all([archive, tar, plain, folder].map(keysOf))).flat().length;
   expect(objects).toBeGreaterThan(6); // the first is in parts
-  expect(found).toMatchObject({ objects, readObjects: objects, dumpsRead: [archive, tar, plain] });
+  expect(found).toMatchObject({ objects, readObjects: objects, dumpsRead: [archive, tar, plain, folder] });
+  expect(readdirSync(here().paths.drills)).toEqual([]);
   expect(found.readBytes).toBe(found.bytes);
   expect(await lookHere({ restore: true, backup: plain.slice(0, 8) })).toMatchObject({ dumpsRead: [plain] });
 });
@@ -184,4 +190,16 @@ test('a dump that is deleted while it is looked at is no damage', async () => {
     verdict: 'passed',
     notes: [`Dump ${archive} was deleted while this run looked at it.`],
   });
+});
+
+test('parts without a commit file are noted; what should have been cleared away long ago is foreign, and does no harm', async () => {
+  const [young, old] = [dumpIdOf(0), '20261101T020000Z-logical-3fa94d1f'];
+  for (const id of [young, old])
+    await here().repository.store.create(`${dumpPartPrefix('shop', id)}dump.custom.1.zst.enc`, bytesOf('part'));
+  const found = await lookHere();
+  expect(found).toMatchObject({
+    verdict: 'passed',
+    findings: [{ object: dumpPartPrefix('shop', old), kind: 'foreign' }],
+  });
+  expect(found.notes).toEqual([expect.stringContaining(`${young} has parts and no commit file`)]);
 });
