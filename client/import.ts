@@ -7,7 +7,7 @@ import { offsetMinutes } from '../core/zone.ts';
 import { ownHostName } from '../host/host.ts';
 import { importPlace } from '../host/import.ts';
 import { defaultStateDir } from '../host/paths.ts';
-import { takeInventory } from '../import/inventory.ts';
+import { type Inventory, takeInventory } from '../import/inventory.ts';
 import { cbcCiphers, type Opening } from '../import/peel.ts';
 import { listBases } from '../import/physical/list.ts';
 import type { Place } from '../import/physical/opened.ts';
@@ -19,8 +19,9 @@ import { type VerifiedDump, verifyDump } from '../import/verify.ts';
 import { renderRestore } from '../report/render/restore.ts';
 import { choose } from './import-choose.ts';
 import { listed, listText } from './import-list.ts';
-import { takenJson, takenText } from './import-taken.ts';
+import { type Done, takenJson, takenText } from './import-taken.ts';
 import { verifiedJson, verifiedText } from './import-verified.ts';
+import { passedOver } from './import-words.ts';
 import { passphraseOptions, readPassphrase } from './passphrase.ts';
 import { type Answer, type Session, verb } from './session.ts';
 
@@ -64,6 +65,7 @@ export const importVerb = (): Command =>
         .requiredOption('--to <target>', 'a time with its offset or zone, latest, immediate, lsn:X/X, xid:N, name:TEXT')
         .requiredOption('--into <folder>', 'the data directory to be: empty or absent')
         .option('--exclusive', 'stop before the target, not behind it (time, lsn, xid)')
+        .option('--timeline <number>', 'follow this timeline; default: the newest', timeline)
         .action(verb(restore)),
     );
 
@@ -90,7 +92,7 @@ async function verify(session: Session, folder: string, files: readonly string[]
   const isBad = [...verifiedDumps, ...verifiedBases].some(({ whole }) => !whole);
   return {
     json: verifiedJson(inventory.dir, verifiedDumps, verifiedBases),
-    text: verifiedText(verifiedDumps, verifiedBases),
+    text: withPassedOver(verifiedText(verifiedDumps, verifiedBases), files, inventory),
     exitCode: isBad ? 3 : 0,
   };
 }
@@ -111,7 +113,11 @@ async function take(session: Session, folder: string, name: string, files: reado
     ...asked,
   };
   const planned = planTake(dumps, order);
-  if (options.dryRun === true) return takenAnswer(takenJson(name, planned, bases, null));
+  const answer = (done: Done): Answer => {
+    const { text, ...rest } = takenAnswer(takenJson(name, planned, bases, done));
+    return { ...rest, text: withPassedOver(text, files, inventory) };
+  };
+  if (options.dryRun === true) return answer(null);
   const tell = ({ place, outcome }: Taken) => session.say(`  ${outcome}: ${printable(place)}`);
   const taken = await takeDumps(cluster, planned, order, run, tell);
   const place = { paths: cluster.paths, host: cluster.host, bin: cluster.config.tools.bin };
@@ -119,7 +125,13 @@ async function take(session: Session, folder: string, name: string, files: reado
     bases.length === 0
       ? null
       : await takeBases(cluster, { dir: inventory.dir, bases, place, opening: key, ...asked }, run);
-  return takenAnswer(takenJson(name, planned, bases, { taken, physical }));
+  return answer({ taken, physical });
+}
+
+/** Who names files knows of the others. */
+function withPassedOver(text: string, files: readonly string[], inventory: Inventory): string {
+  const others = files.length === 0 ? passedOver(inventory) : '';
+  return others === '' ? text : `${text}\n\n${others}`;
 }
 
 function takenAnswer(json: ReturnType<typeof takenJson>): Answer {
@@ -129,7 +141,10 @@ function takenAnswer(json: ReturnType<typeof takenJson>): Answer {
 
 async function restore(session: Session, folder: string, base: string): Promise<Answer> {
   const { options } = session;
-  const target = parseTarget(options.to as string, { inclusive: options.exclusive !== true });
+  const target = parseTarget(options.to as string, {
+    inclusive: options.exclusive !== true,
+    timeline: (options.timeline as number | undefined) ?? null,
+  });
   const into = resolve(options.into as string);
   const order = {
     dir: resolve(folder),
@@ -169,6 +184,11 @@ function zone(text: string): string {
   } catch {
     throw new InvalidArgumentError('a time zone is called such as Asia/Shanghai or UTC.');
   }
+}
+
+function timeline(text: string): number {
+  if (/^[1-9]\d{0,9}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('a timeline is a number from 1.');
 }
 
 function cipher(text: string): (typeof cbcCiphers)[number] {

@@ -34,7 +34,7 @@ export async function planOld(
   const stop = await findStop(archive, [record], target, run);
   refuseOutside(stop.survey, record);
   const planned = assemble(archive, stop, { target, into }, { holds: [], notes: [] }, notesOf(opened));
-  const question = [base.folder, record.startLsn, formatTarget(target), target.inclusive, into];
+  const question = [base.folder, record.startLsn, formatTarget(target), target.inclusive, target.timeline, into];
   const random = createHash('sha256').update(JSON.stringify(question)).digest('hex').slice(0, 8);
   const plan = { ...planned, id: runId(new Date(record.startedAt), 'import', random) };
   refuseLongSocket(workFolder(archive.cluster, plan));

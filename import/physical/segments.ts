@@ -62,8 +62,20 @@ export async function unpackOwnWal(
       }
     }
     reader.finish();
+  } catch (error) {
+    throw isFull(error) ? noSpace(folder, error) : error;
   } finally {
     await out?.close();
   }
   return { names, paths };
 }
+
+const isFull = (error: unknown): boolean =>
+  ['ENOSPC', 'EDQUOT'].includes(String((error as NodeJS.ErrnoException).code));
+
+const noSpace = (path: string, cause: unknown): PgproofError =>
+  new PgproofError('no-space', `there is no space for the WAL of pg_wal.tar in '${path}'`, {
+    facts: { path },
+    hint: 'Free some space there: it is needed for as long as this takes.',
+    cause,
+  });
