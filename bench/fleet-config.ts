@@ -43,7 +43,9 @@ export function fleetConfig(clusters: number): Config {
 export function runsADay(config: Config): Record<string, number> {
   const [first] = Object.keys(config.clusters);
   const ofOne = wantedSchedules(config).filter(({ cluster }) => cluster === first);
-  return Object.fromEntries(ofOne.map((wanted) => [wanted.operation, day / periodOf(wanted)]));
+  const runs: Record<string, number> = {};
+  for (const wanted of ofOne) runs[wanted.operation] = (runs[wanted.operation] ?? 0) + day / periodOf(wanted);
+  return runs;
 }
 
 /** The same schedules as if the day had a factor less of seconds, their runs spread evenly. */

@@ -13,7 +13,10 @@ export const expireVerb = (): Command =>
     .argument('<cluster>')
     .option('--dry-run', 'only say what would go and what would stay, each with its rule; needs no Temporal')
     .option('--repository <name>', 'only in this one; default all of the cluster')
-    .option('--yes', 'also more than half of the backups, and what a doubtful clock makes old')
+    .option(
+      '--yes',
+      'also more than half of the backups, or of the dumps of a tier, and what a doubtful clock makes old',
+    )
     .action(verb(expire));
 
 async function expire(session: Session, cluster: string): Promise<Answer> {

@@ -134,6 +134,18 @@ function common(name: Strategy['name'], { rpo, offsite }: Needs): Strategy['sche
       },
       why: `The proof: a restore that is asked questions, every ${name === 'large' ? 'month' : 'week'}.`,
     },
+    ...(name === 'large'
+      ? {}
+      : {
+          'drill-dump': {
+            value: {
+              run: 'drill',
+              calendar: { at: '10:00', weekdays: 'sunday' as const, days: [1, 2, 3, 4, 5, 6, 7] },
+              with: { kind: 'dump' },
+            },
+            why: 'The same of the newest dump, every first Sunday of a month.',
+          },
+        }),
   };
 }
 
@@ -152,7 +164,7 @@ function notesOn(name: Strategy['name'], { bytes, rpo, rto, offsite }: Needs): s
       : []),
     ...(name === 'large'
       ? [
-          `A dump of ${formatBytes(bytes)} takes hours, and vacuum removes nothing that died meanwhile. Name the databases that need one under dumps.databases, or remove the schedule.`,
+          `A dump of ${formatBytes(bytes)} takes hours, and vacuum removes nothing that died meanwhile; no drill of one is scheduled. Name the databases that need one under dumps.databases, or remove the schedule.`,
         ]
       : []),
     ...(offsite

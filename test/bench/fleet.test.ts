@@ -17,7 +17,7 @@ describe('the fleet of the bench', () => {
   test('runs by its schedules; a walSync is three steps, marks nothing itself and sends no heartbeat', async () => {
     const { client } = fleet.temporal;
     fleet.hosts.pace(1000);
-    expect(await applyFleet(fleet, 180)).toMatchObject({ schedules: 70 });
+    expect(await applyFleet(fleet, 180)).toMatchObject({ schedules: 80 });
     const since = new Date(0);
     const ended = async () => (await readRuns(fleet, since)).ended.walSync?.runs ?? 0;
     await until(async () => (await ended()) >= 3);

@@ -135,7 +135,7 @@ test('what init writes is what `schedules apply` takes', async () => {
   expect(applied.code).toBe(0);
   const { changes } = applied.json as { changes: { kind: string; name: string }[] };
   const made = changes.filter(({ kind }) => kind === 'create').map(({ name }) => name);
-  expect(made.sort()).toEqual(['base', 'drill', 'dump', 'expire', 'verify', 'wal']);
+  expect(made.sort()).toEqual(['base', 'drill', 'drill-dump', 'dump', 'expire', 'verify', 'wal']);
 });
 
 test.each([[['check']], [['check', 'shop', '--all']]])('%j is refused', async (args) => {
