@@ -105,6 +105,9 @@ function requestOf(options: Record<string, unknown>, cluster: string): Omit<Dump
   });
 }
 
+/** As many as a person looks at. */
+const fewReports = 5;
+
 /** Options that are called otherwise in a request. */
 const flags: Record<string, string> = {
   databases: 'database',
@@ -137,7 +140,8 @@ function answer({ host, cluster, result, temporalUrl }: Done<DumpRun>, files: Ma
       ...(row.reportIn === null ? {} : { repository: row.reportIn }),
     }),
   }));
-  const lines: [string, string][] = dumps.map(({ reportFile }) => ['report', `${reportFile}`]);
+  const lines = dumps.slice(0, fewReports).map(({ reportFile }): [string, string] => ['report', `${reportFile}`]);
+  if (dumps.length > fewReports) lines.push(['reports', `${dumps.length - fewReports} more: pgproof reports ${cluster} --operation dump`]);
   if (temporalUrl !== null) lines.push(['Temporal', temporalUrl]);
   const exitCode = dumps.some(({ findings }) => findings.length > 0) ? 3 : 0;
   return { json: { ...result, dumps }, text: renderDumps({ ...result, dumps }, lines), exitCode };

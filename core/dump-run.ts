@@ -22,6 +22,7 @@ export type DumpRow = DumpSubject &
     | 'durationSeconds'
     | 'cipher'
     | 'repositories'
+    | 'dropped'
     | 'exported'
     | 'findings'
     | 'notes'
@@ -40,9 +41,9 @@ export type DumpRun = { operation: 'dump'; cluster: string; dumps: DumpRow[] };
 export function rowOf({ key, repository, report }: FiledReport): DumpRow {
   const result = dumpResult.parse(report.result);
   const { id, kind, database, tier, format, sizeBytes, storedBytes, durationSeconds, cipher } = result;
-  const { repositories, exported, findings, notes } = result;
+  const { repositories, dropped, exported, findings, notes } = result;
   const what = { id, kind, database, tier, format, sizeBytes, storedBytes, durationSeconds, cipher };
-  return { ...what, repositories, exported, findings, notes, report: key, reportIn: repository ?? null };
+  return { ...what, repositories, dropped, exported, findings, notes, report: key, reportIn: repository ?? null };
 }
 
 /** `shop`, `the globals`, `the whole server`. */

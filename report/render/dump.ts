@@ -10,7 +10,12 @@ export function renderDump({ result }: Report): string {
     ['dump', `${data.id} (${data.tier}, ${data.format}, ${data.compression})`],
     ['of', data.database ?? (data.kind === 'globals' ? 'the globals' : 'the whole server')],
     ['size', `${formatBytes(data.sizeBytes)}, stored ${formatBytes(data.storedBytes)}`],
-    ['time', formatSeconds(data.durationSeconds)],
+    ['time', `${formatSeconds(data.durationSeconds)}; what was committed before ${data.startedAt} is in it`],
+    ['is in', data.repositories.join(', ')],
+    ...data.dropped.map(({ repository, code, message }): [string, string] => [
+      'NOT IN',
+      `${repository}: ${message} [${code}]; \`pgproof copy\` brings it there`,
+    ]),
     ['protection', data.cipher === 'none' ? 'NOT ENCRYPTED, NOT AUTHENTICATED' : `${data.cipher}, signed`],
     ...data.exported.map((file): [string, string] => ['file', file]),
     ...data.findings.map((finding): [string, string] => ['LOOK AT', finding]),

@@ -9,11 +9,12 @@ export function renderDumps({ cluster, dumps }: DumpRun, lines: readonly (readon
     `DUMP DONE: ${cluster}\n${rule}`,
     list([['DATABASE', 'DUMP', 'TIER', 'FORMAT', 'SIZE', 'STORED', 'TOOK'], ...dumps.map(columns)]),
     fields([
-      ...sayings(dumps, 'findings').map((finding): [string, string] => ['LOOK AT', finding]),
+      ...sayings(dumps, ({ findings }) => findings).map((finding): [string, string] => ['LOOK AT', finding]),
       ['is in', [...new Set(dumps.flatMap(({ repositories }) => repositories))].join(', ')],
+      ...sayings(dumps, notIn).map((place): [string, string] => ['NOT IN', place]),
       ...files.map((file): [string, string] => ['file', file]),
       ['protection', [...new Set(dumps.map(protection))].join('; ')],
-      ...sayings(dumps, 'notes').map((note): [string, string] => ['note', note]),
+      ...sayings(dumps, ({ notes }) => notes).map((note): [string, string] => ['note', note]),
     ]),
     whereToLook(lines),
   ];
@@ -33,10 +34,15 @@ const columns = (row: DumpRow): string[] => [
 const protection = ({ cipher }: DumpRow): string =>
   cipher === 'none' ? 'NOT ENCRYPTED, NOT AUTHENTICATED' : `${cipher}, signed`;
 
+const notIn = ({ dropped }: DumpRow): string[] =>
+  dropped.map(
+    ({ repository, code, message }) => `${repository}: ${message} [${code}]; \`pgproof copy\` brings it there`,
+  );
+
 /** Once what is true of all of them, and otherwise of which. */
-function sayings(dumps: readonly DumpRow[], of: 'findings' | 'notes'): string[] {
+function sayings(dumps: readonly DumpRow[], of: (row: DumpRow) => readonly string[]): string[] {
   const texts = dumps.flatMap((row) =>
-    row[of].map((text) => (dumps.every((other) => other[of].includes(text)) ? text : `${subjectName(row)}: ${text}`)),
+    of(row).map((text) => (dumps.every((other) => of(other).includes(text)) ? text : `${subjectName(row)}: ${text}`)),
   );
   return [...new Set(texts)];
 }

@@ -116,13 +116,14 @@ test('a run of several shows a line each, findings by their database, and what i
     operation: 'dump',
     cluster: 'shop',
     dumps: [
-      { ...row, notes },
+      { ...row, notes, dropped: [{ repository: 'far', code: 'store-unreachable', message: 'it is away' }] },
       { ...row, notes, database: 'crm\u001b[2J', findings: ['it is less than half as large as the last one'] },
     ],
   };
   const text = renderDumps(run, [['report', '/srv/x.json']]);
   expect(text).toContain('DUMP DONE: shop');
   expect(text.match(/taken from the primary/g)).toHaveLength(1);
+  expect(text).toContain('shop: far: it is away [store-unreachable]; `pgproof copy` brings it there');
   expect(text).toContain('it is less than half as large');
   expect(text).not.toContain('\u001b');
   expect(text).toContain('NOT ENCRYPTED, NOT AUTHENTICATED');
