@@ -3,7 +3,7 @@ import { factsOf } from '../import/facts.ts';
 import type { Inventory, OldDump } from '../import/inventory.ts';
 import type { ListedBase, ListedWal } from '../import/physical/list.ts';
 import { promised } from '../import/suffixes.ts';
-import { count, described, errorOf, section, shortTime, whatItIs, withoutPath } from './import-words.ts';
+import { count, described, errorOf, paragraphs, section, shortTime, whatItIs, withoutPath } from './import-words.ts';
 import { table } from './text.ts';
 
 /** What a folder holds, as --json has it. */
@@ -61,7 +61,7 @@ export function listText({ folder, dumps, bases, wal, failed, strange }: ListedF
       ),
     ),
   ];
-  return parts.filter((part) => part !== '').join('\n\n');
+  return paragraphs(...parts);
 }
 
 function dumpTable(dumps: ListedFolder['dumps']): string {

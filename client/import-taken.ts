@@ -2,7 +2,7 @@ import type { ErrorDocument } from '../core/errors.ts';
 import { printable } from '../core/format.ts';
 import type { TakenPhysical } from '../import/physical/take.ts';
 import type { Taken, ToTake } from '../import/take.ts';
-import { count, described, errorOf, section, shortTime, whatItIs, withoutPath } from './import-words.ts';
+import { count, described, errorOf, paragraphs, section, shortTime, whatItIs, withoutPath } from './import-words.ts';
 import { table } from './text.ts';
 
 /** Null: nothing was done, --dry-run. */
@@ -67,7 +67,7 @@ export function takenText({ cluster, dryRun, dumps, bases, wal }: ReturnType<typ
     ),
     wal === null ? summary : `${summary}; WAL: ${count(wal.stored, 'segment')} taken, ${wal.existed} there already`,
   ];
-  return parts.filter((part) => part !== '').join('\n\n');
+  return paragraphs(...parts);
 }
 
 type Became = { outcome: Taken['outcome'] | null; id: string | null; error: ErrorDocument | null };

@@ -1,6 +1,7 @@
 import type { ErrorDocument } from '../core/errors.ts';
 import { printable } from '../core/format.ts';
 import type { OldFacts } from '../import/facts.ts';
+import type { Inventory } from '../import/inventory.ts';
 
 /* Words that the answers of all `import` verbs share. */
 
@@ -29,3 +30,11 @@ export const count = (number: number, what: string): string => `${number} ${what
 
 export const section = (title: string, lines: readonly string[]): string =>
   lines.length === 0 ? '' : `${title}:\n  ${lines.join('\n  ')}`;
+
+/** Nothing is passed over in silence. */
+export const passedOver = ({ dir, strange }: Pick<Inventory, 'dir' | 'strange'>): string =>
+  strange.length === 0
+    ? ''
+    : `passed over: ${count(strange.length, 'other file')}; which, and why: pgproof import list ${printable(dir)}`;
+
+export const paragraphs = (...parts: readonly string[]): string => parts.filter((part) => part !== '').join('\n\n');

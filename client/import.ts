@@ -21,7 +21,7 @@ import { choose } from './import-choose.ts';
 import { listed, listText } from './import-list.ts';
 import { type Done, takenJson, takenText } from './import-taken.ts';
 import { verifiedJson, verifiedText } from './import-verified.ts';
-import { passedOver } from './import-words.ts';
+import { paragraphs, passedOver } from './import-words.ts';
 import { passphraseOptions, readPassphrase } from './passphrase.ts';
 import { type Answer, type Session, verb } from './session.ts';
 
@@ -92,7 +92,7 @@ async function verify(session: Session, folder: string, files: readonly string[]
   const isBad = [...verifiedDumps, ...verifiedBases].some(({ whole }) => !whole);
   return {
     json: verifiedJson(inventory.dir, verifiedDumps, verifiedBases),
-    text: withPassedOver(verifiedText(verifiedDumps, verifiedBases), files, inventory),
+    text: paragraphs(verifiedText(verifiedDumps, verifiedBases), othersOf(inventory, files)),
     exitCode: isBad ? 3 : 0,
   };
 }
@@ -113,10 +113,7 @@ async function take(session: Session, folder: string, name: string, files: reado
     ...asked,
   };
   const planned = planTake(dumps, order);
-  const answer = (done: Done): Answer => {
-    const { text, ...rest } = takenAnswer(takenJson(name, planned, bases, done));
-    return { ...rest, text: withPassedOver(text, files, inventory) };
-  };
+  const answer = (done: Done) => takenAnswer(takenJson(name, planned, bases, done), othersOf(inventory, files));
   if (options.dryRun === true) return answer(null);
   const tell = ({ place, outcome }: Taken) => session.say(`  ${outcome}: ${printable(place)}`);
   const taken = await takeDumps(cluster, planned, order, run, tell);
@@ -129,14 +126,12 @@ async function take(session: Session, folder: string, name: string, files: reado
 }
 
 /** Who names files knows of the others. */
-function withPassedOver(text: string, files: readonly string[], inventory: Inventory): string {
-  const others = files.length === 0 ? passedOver(inventory) : '';
-  return others === '' ? text : `${text}\n\n${others}`;
-}
+const othersOf = (inventory: Inventory, files: readonly string[]): string =>
+  files.length === 0 ? passedOver(inventory) : '';
 
-function takenAnswer(json: ReturnType<typeof takenJson>): Answer {
+function takenAnswer(json: ReturnType<typeof takenJson>, others: string): Answer {
   const isRefused = [...json.dumps, ...json.bases, ...(json.wal?.refused ?? [])].some(({ error }) => error !== null);
-  return { json, text: takenText(json), exitCode: isRefused ? 3 : 0 };
+  return { json, text: paragraphs(takenText(json), others), exitCode: isRefused ? 3 : 0 };
 }
 
 async function restore(session: Session, folder: string, base: string): Promise<Answer> {

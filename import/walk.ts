@@ -22,39 +22,52 @@ const deepest = 6;
 /** Of old physical backups, which import/physical reads, and what an old restore unpacked. */
 const physical = /^(?:base_\d{8}_\d{6}|wal|restore_staging)$/;
 
+/** All that was found below `root`. */
+type Walked = { root: string; files: Seen[]; strange: Strange[] };
+
 /**
  * All files below a folder, by place. It follows no symlink, and so never leaves the folder.
- * @throws {PgproofError} `file-refused` when it is no folder.
+ * @throws {PgproofError} `file-refused` when it is no folder, or cannot be read.
  */
-export async function walk(
-  dir: string,
-  signal: AbortSignal,
-): Promise<{ root: string; files: Seen[]; strange: Strange[] }> {
-  const root = await folderAt(dir);
-  const files: Seen[] = [];
-  const strange: Strange[] = [];
-  const into = async (folder: string, depth: number): Promise<void> => {
-    throwIfAborted(signal);
-    for (const raw of (await readdir(folder, { encoding: 'buffer' })).sort(Buffer.compare)) {
-      const name = raw.toString('utf8');
-      const path = join(folder, name);
-      const place = relative(root, path);
-      if (!Buffer.from(name).equals(raw)) {
-        strange.push({ place, why: 'its name is not UTF-8: give it another one to have it looked at' });
-        continue;
-      }
-      const stat = await lstat(path);
-      if (stat.isFile()) files.push({ path, place, name, isFolder: false, stat });
-      else if (!stat.isDirectory())
-        strange.push({ place, why: stat.isSymbolicLink() ? 'a symlink, not followed' : 'no ordinary file' });
-      else if (await isDirectoryDump(path)) files.push({ path, place, name, isFolder: true, stat });
-      else if (physical.test(name)) continue;
-      else if (depth === deepest) strange.push({ place, why: `a folder more than ${deepest} deep, not looked into` });
-      else await into(path, depth + 1);
+export async function walk(dir: string, signal: AbortSignal): Promise<Walked> {
+  const walked: Walked = { root: await folderAt(dir), files: [], strange: [] };
+  await readdir(walked.root).catch((cause: NodeJS.ErrnoException) => {
+    throw refused(dir, `cannot be read (${cause.code})`, cause);
+  });
+  await into(walked, walked.root, 1, signal);
+  return walked;
+}
+
+async function into(walked: Walked, folder: string, depth: number, signal: AbortSignal): Promise<void> {
+  throwIfAborted(signal);
+  for (const raw of await namesIn(walked, folder)) {
+    const name = raw.toString('utf8');
+    const path = join(folder, name);
+    const place = relative(walked.root, path);
+    const strange = (why: string): void => void walked.strange.push({ place, why });
+    if (!Buffer.from(name).equals(raw)) {
+      strange('its name is not UTF-8: give it another one to have it looked at');
+      continue;
     }
-  };
-  await into(root, 1);
-  return { root, files, strange };
+    const stat = await lstat(path);
+    const isFolder = stat.isDirectory();
+    if (stat.isSymbolicLink()) strange('a symlink, not followed');
+    else if (!stat.isFile() && !isFolder) strange('no ordinary file');
+    else if (!isFolder || (await isDirectoryDump(path))) walked.files.push({ path, place, name, isFolder, stat });
+    else if (physical.test(name)) continue;
+    else if (depth === deepest) strange(`a folder more than ${deepest} deep, not looked into`);
+    else await into(walked, path, depth + 1, signal);
+  }
+}
+
+/** As bytes: not every name is text. */
+async function namesIn({ root, strange }: Walked, folder: string): Promise<Buffer[]> {
+  try {
+    return (await readdir(folder, { encoding: 'buffer' })).sort(Buffer.compare);
+  } catch (error) {
+    strange.push({ place: relative(root, folder), why: `cannot be read (${(error as NodeJS.ErrnoException).code})` });
+    return [];
+  }
 }
 
 async function folderAt(dir: string): Promise<string> {

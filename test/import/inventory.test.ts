@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { appendFileSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
@@ -71,11 +71,14 @@ describe('a folder', () => {
   test('may hold names that are no text, and reports that are none', async () => {
     const folder = tempDir();
     writeFileSync(Buffer.concat([Buffer.from(`${folder}/`), Buffer.from([0xff, 0xfe, 0x2e, 0x73, 0x71, 0x6c])]), sql);
+    mkdirSync(join(folder, 'lost+found'), { mode: 0 });
     fileIn(folder, 'report.json', '{"database": 7}');
     fileIn(folder, 'gone.dump.sha256', `${'0'.repeat(64)}  gone.dump\n`);
     const { dumps, strange } = await takeInventory(folder, {}, signal);
+    chmodSync(join(folder, 'lost+found'), 0o700);
     expect(dumps).toEqual([]);
     expect(strange.map(({ why }) => why).sort()).toEqual([
+      'cannot be read (EACCES)',
       'its name is not UTF-8: give it another one to have it looked at',
       'no report of a dump',
       'the checksum of a file that is not there',
