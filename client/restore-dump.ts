@@ -5,7 +5,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { openPlannedFile } from '../activities/planned.ts';
 import { databaseName } from '../core/dump.ts';
 import { PgproofError } from '../core/errors.ts';
-import { confirmPlan, needsConfirmation } from '../dump/restore/confirm.ts';
+import { confirmPlan, needsConfirmation, refuseUnconfirmed } from '../dump/restore/confirm.ts';
 import { listDump } from '../dump/restore/list.ts';
 import type { DumpRestoreOptions } from '../dump/restore/options.ts';
 import { planDumpRestore, type RestoreServer } from '../dump/restore/plan.ts';
@@ -87,11 +87,12 @@ export async function confirmOnHost(session: Session, name: string, planId: stri
   const plan = await loadDumpPlan(cluster, planId);
   if (plan === null || !needsConfirmation(plan)) return;
   const said = (session.options.confirm as string | undefined) ?? (await typed(session, plan.database));
-  if (said !== null) await confirmPlan(cluster, plan, said, session.requestedBy);
+  if (said === null) refuseUnconfirmed(plan);
+  else await confirmPlan(cluster, plan, said, session.requestedBy);
 }
 
 async function typed({ json, signal }: Session, database: string): Promise<string | null> {
-  if (json || !process.stdin.isTTY) return null; // start says what is missing
+  if (json || !process.stdin.isTTY) return null;
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
     return await terminal.question(`This changes the database '${database}', which is there. Type its name: `, {

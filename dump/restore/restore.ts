@@ -55,6 +55,7 @@ export async function restoreDump(
   const { source, bytes } = counting(dump);
   const phases: Phase[] = [];
   const timed = timer(phases, run);
+  const took = (name: string): number => phases.find((one) => one.name === name)?.seconds ?? 0;
   const way = wayOf(source, options, mode, tools);
   const listFile = options.select === null ? null : join(into.staging, 'select.list');
   try {
@@ -67,7 +68,9 @@ export async function restoreDump(
     if (mode === 'new') await timed('create', () => createDatabase(connection, made, source.server, run));
     await timed('restore', () => load(source, into, options, { ...way, ...fit, path, listFile }, run));
     const tables = options.content === 'data' ? null : fit.needs.tables;
-    const counted = await timed('count', () => countRestored(connection, database, tables, run.signal));
+    const counted = await timed('count', () =>
+      countRestored(connection, database, tables, took('restore'), run.signal),
+    );
     const checks = await timed('checks', () => askChecks(connection, database, into.checks ?? [], run.signal));
     return {
       dump: source.what,
