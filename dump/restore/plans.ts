@@ -19,7 +19,7 @@ export async function saveDumpPlan(cluster: ProtectedCluster, plan: DumpPlan): P
  */
 export async function loadDumpPlan(cluster: ProtectedCluster, id: string): Promise<DumpPlan | null> {
   if (!isRunId(id)) return null;
-  const any = await readDocument(fileOf(cluster, id), z.looseObject({ kind: z.unknown() }).nullable());
+  const any = await readDocument(fileOf(cluster, id), z.looseObject({ kind: z.unknown().optional() }).nullable());
   if (any?.kind !== 'dump') return null;
   const plan = await readDocument(fileOf(cluster, id), dumpPlan);
   const isOurs = cluster.repositories.some((one) => plan?.repositoryIds.includes(one.id));
