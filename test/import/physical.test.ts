@@ -216,4 +216,21 @@ describe.each(alternate(0))('what the old physical script left, on PostgreSQL %s
       expect(await users(into)).toEqual(['test1']);
     });
   });
+
+  test.runIf(process.env.PGPROOF_TEST_FULL)(
+    'the latest lies on the newest timeline, an older one is followed on wish',
+    async () => {
+      const { server } = stage;
+      await server.stop();
+      writeFileSync(join(server.dataDir, 'standby.signal'), '');
+      await server.start();
+      await server.sql('SELECT pg_promote(true, 60)');
+      await server.sql(`INSERT INTO users VALUES ('test4')`);
+      await script.switchWal();
+      const latest = { ...order(second, 'latest'), base: second };
+      expect(await users((await restoreBase(latest, quietRun())).dataDir)).toContain('test4');
+      const older = { ...order(second, 'latest'), target: parseTarget('latest', { timeline: 1 }) };
+      expect(await users((await restoreBase(older, quietRun())).dataDir)).not.toContain('test4');
+    },
+  );
 });
