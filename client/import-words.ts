@@ -16,10 +16,11 @@ export function whatItIs({ kind, database }: Pick<OldFacts, 'kind' | 'database'>
 }
 
 /** The file stands in front of it already. */
-export const withoutPath = ({ message, facts }: ErrorDocument): string =>
-  typeof facts.path === 'string'
-    ? message.replace(`'${facts.path}': `, '').replace(`'${facts.path}' is`, 'it is')
-    : message;
+export function withoutPath({ message, facts }: ErrorDocument): string {
+  if (typeof facts.path !== 'string') return message;
+  const file = `'${printable(facts.path)}'`;
+  return message.replace(`${file}: `, '').replace(`${file} is`, 'it is');
+}
 
 export const errorOf = (error: { toDocument(): ErrorDocument } | null): ErrorDocument | null =>
   error?.toDocument() ?? null;

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { PgproofError } from '../core/errors.ts';
+import { printable } from '../core/format.ts';
 
 /** More than a path can be. */
 const longestFile = 64 * 1024;
@@ -22,7 +23,7 @@ export async function writtenChecksum(path: string): Promise<string | null> {
   const escaped = basename(path).replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('\r', '\\r');
   const own = sums.find(({ file }) => basename(file) === escaped);
   if (own !== undefined) return own.sha256;
-  throw new PgproofError('object-damaged', `'${beside}' is not of this file`, {
+  throw new PgproofError('object-damaged', `'${printable(beside)}' is not of this file`, {
     facts: { path: beside },
     hint: 'It was cut, or belongs to another file. `sha256sum -c` reads it, too.',
   });

@@ -3,6 +3,7 @@ import { constants, type FileHandle, open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { throwIfAborted } from '../core/abort.ts';
 import { hasCode, PgproofError } from '../core/errors.ts';
+import { printable } from '../core/format.ts';
 import { checked } from './checksum.ts';
 import type { Content } from './content.ts';
 import { decoded } from './decoded.ts';
@@ -102,7 +103,7 @@ export function named(path: string, error: unknown): unknown {
       : error.hint;
   // A decoder does not know of files.
   const message = error.message.replace('the stored bytes are damaged: ', '');
-  return new PgproofError(error.code, `'${path}': ${message}`, {
+  return new PgproofError(error.code, `'${printable(path)}': ${message}`, {
     facts: { ...error.facts, path },
     cause: error,
     ...(hint === null ? {} : { hint }),
@@ -110,7 +111,7 @@ export function named(path: string, error: unknown): unknown {
 }
 
 function refused(path: string, what: string, cause?: unknown): PgproofError {
-  return new PgproofError('file-refused', `'${path}' is ${what}`, {
+  return new PgproofError('file-refused', `'${printable(path)}' is ${what}`, {
     facts: { path },
     hint: 'Give the path of the file itself, readable by the user that runs pgproof.',
     cause,

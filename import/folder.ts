@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { throwIfAborted } from '../core/abort.ts';
 import { PgproofError } from '../core/errors.ts';
+import { printable } from '../core/format.ts';
 import { checkOf } from '../dump/directory/ending.ts';
 import { endBytes, memberName, paddingOf, writeHeader } from '../dump/directory/member.ts';
 import { blockBytes } from '../postgres/tar/header.ts';
@@ -68,7 +69,9 @@ async function* read({ path, stat }: Member, from: number, bytes: number): Async
   await using file = await open(path, 'r');
   const now = await file.stat();
   if (now.ino !== stat.ino || now.size !== stat.size || now.mtimeMs !== stat.mtimeMs)
-    throw new PgproofError('object-damaged', `'${path}' changed while the dump was read`, { facts: { path } });
+    throw new PgproofError('object-damaged', `'${printable(path)}' changed while the dump was read`, {
+      facts: { path },
+    });
   const end = from + bytes - 1;
   for await (const chunk of file.createReadStream({ start: from, end, highWaterMark: 1 << 20, autoClose: false }))
     yield chunk as Buffer;
@@ -78,12 +81,16 @@ async function memberAt(folder: string, name: string): Promise<Member> {
   const path = join(folder, name);
   const stat = await lstat(path);
   if (stat.isFile()) return { path, name, stat };
-  throw new PgproofError('file-refused', `'${path}' is no ordinary file`, { facts: { path } });
+  throw new PgproofError('file-refused', `'${printable(path)}' is no ordinary file`, { facts: { path } });
 }
 
 function noDump(path: string): PgproofError {
-  return new PgproofError('file-unknown', `'${path}' is a folder, and no directory dump: it has no toc.dat`, {
-    facts: { path, form: 'a folder' },
-    hint: 'Give one dump: a file, or the folder that pg_dump -Fd made.',
-  });
+  return new PgproofError(
+    'file-unknown',
+    `'${printable(path)}' is a folder, and no directory dump: it has no toc.dat`,
+    {
+      facts: { path, form: 'a folder' },
+      hint: 'Give one dump: a file, or the folder that pg_dump -Fd made.',
+    },
+  );
 }

@@ -2,6 +2,7 @@ import { lstat, realpath } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { DumpFormat, DumpKind } from '../core/dump.ts';
 import { PgproofError } from '../core/errors.ts';
+import { printable } from '../core/format.ts';
 import type { ArchiveCheck } from '../dump/archive/check.ts';
 import { endCheck, toItsEnd } from './end.ts';
 import { type OldFile, openFile } from './file.ts';
@@ -48,7 +49,10 @@ export async function openSource(
   { passphrase = null, cipher = null }: SourceOptions = {},
 ): Promise<FileSource> {
   const stat = await lstat(path).catch((cause: NodeJS.ErrnoException) => {
-    throw new PgproofError('file-refused', `'${path}' cannot be read (${cause.code})`, { facts: { path }, cause });
+    throw new PgproofError('file-refused', `'${printable(path)}' cannot be read (${cause.code})`, {
+      facts: { path },
+      cause,
+    });
   });
   if (stat.isDirectory()) return openFolder(await realpath(path));
   const file = await openFile(path, { passphrase, cipher });
@@ -86,7 +90,7 @@ function unknown(file: OldFile): never {
   const form = storedBytes === 0 ? 'empty' : describe(file);
   const facts = { path, form };
   if (storedBytes === 0) throw empty(facts);
-  throw new PgproofError('file-unknown', `'${path}' is no dump of PostgreSQL's: it is ${form}`, {
+  throw new PgproofError('file-unknown', `'${printable(path)}' is no dump of PostgreSQL's: it is ${form}`, {
     facts,
     hint: 'pgproof reads what pg_dump and pg_dumpall write, in gzip or encrypted by `openssl enc -pbkdf2 -salt` or both.',
   });
@@ -98,7 +102,7 @@ function empty(facts: { path: string; form: string }): PgproofError {
   const why = isSealed
     ? ', as scripts leave it that are set to aes-256-gcm or chacha20-poly1305: openssl refuses them'
     : '';
-  return new PgproofError('file-unknown', `'${facts.path}' is empty${why}`, {
+  return new PgproofError('file-unknown', `'${printable(facts.path)}' is empty${why}`, {
     facts,
     hint: 'There is nothing in it. Take another one.',
   });

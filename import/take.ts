@@ -1,4 +1,5 @@
 import { asPgproofError, PgproofError } from '../core/errors.ts';
+import { printable } from '../core/format.ts';
 import { parseName } from '../core/names.ts';
 import type { Run } from '../core/run.ts';
 import { isRequired } from '../core/written.ts';
@@ -72,7 +73,7 @@ function refuse(unfit: readonly ToTake[], why: string, hint: string): void {
   const [first] = unfit;
   if (first === undefined) return;
   const others = unfit.length === 1 ? '' : `, as of ${unfit.length - 1} more`;
-  throw new PgproofError('usage', `'${first.dump.place}': ${why}${others}`, {
+  throw new PgproofError('usage', `'${printable(first.dump.place)}': ${why}${others}`, {
     facts: { files: unfit.map(({ dump }) => dump.place) },
     hint,
   });

@@ -3,6 +3,7 @@ import { lstat, readdir, realpath } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { throwIfAborted } from '../core/abort.ts';
 import { PgproofError } from '../core/errors.ts';
+import { printable } from '../core/format.ts';
 
 /** An ordinary file, or the folder of a directory dump. */
 export type Seen = {
@@ -86,7 +87,7 @@ async function isDirectoryDump(path: string): Promise<boolean> {
 }
 
 function refused(dir: string, why: string, cause?: unknown): PgproofError {
-  return new PgproofError('file-refused', `'${dir}' ${why}`, {
+  return new PgproofError('file-refused', `'${printable(dir)}' ${why}`, {
     facts: { path: dir },
     hint: 'Give the folder that the old scripts wrote to, readable by the user that runs pgproof.',
     cause,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { CbcSealer } from '../../codec/cbc.ts';
+import type { PgproofError } from '../../core/errors.ts';
 import { writtenChecksum } from '../../import/checksum.ts';
 import { factsOf } from '../../import/facts.ts';
 import { takeInventory } from '../../import/inventory.ts';
@@ -135,6 +136,13 @@ describe('bytes', () => {
     const file = fileIn(tempDir(), 'a.sql.gz', gzipSync(sql));
     const bytes = (await openSource(file)).open(signal, '0'.repeat(64));
     await expect(bytes.resume().toArray()).rejects.toMatchObject({ code: 'object-damaged' });
+  });
+
+  test('that are none are told in one line, whatever the file is called', async () => {
+    const path = fileIn(tempDir(), 'a\n\u001b]0;title\u0007b.sql', 'no dump');
+    const error = await openSource(path).catch((thrown: PgproofError) => thrown);
+    expect(error).toMatchObject({ code: 'file-unknown', facts: { path } });
+    expect((error as PgproofError).message).toContain('a\\u{a}\\u{1b}]0;title\\u{7}b.sql');
   });
 
   test('of SQL that ends without its last words are damage', async () => {
