@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { PgproofError } from '../core/errors.ts';
+import { asPgproofError, PgproofError } from '../core/errors.ts';
 import { type ExportOrder, exportDump, isAlone } from '../dump/export/export.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { findDumpIn } from '../repository/merged.ts';
@@ -47,12 +47,24 @@ export async function copyOut(
 ): Promise<Map<string, readonly string[]>> {
   const written = new Map<string, readonly string[]>();
   for (const id of ids) {
-    const record = await findDumpIn(cluster.repositories, cluster.keys, cluster.name, id, { signal: run.signal });
-    const alone = named || isAlone(cluster.config, record);
-    const { files } = await exportDump(cluster, record, { ...order, alone }, run);
-    written.set(id, files);
+    try {
+      const record = await findDumpIn(cluster.repositories, cluster.keys, cluster.name, id, { signal: run.signal });
+      const alone = named || isAlone(cluster.config, record);
+      written.set(id, (await exportDump(cluster, record, { ...order, alone }, run)).files);
+    } catch (error) {
+      throw notWritten(id, order.folder, asPgproofError(error));
+    }
   }
   return written;
+}
+
+function notWritten(id: string, folder: string, { code, message, facts, hint, cause }: PgproofError): PgproofError {
+  const what = `the dump ${id} is whole in the repository, and could not be written to '${folder}'`;
+  return new PgproofError(code, `${what}: ${message}`, {
+    facts: { ...facts, dump: id, folder },
+    ...(hint === null ? {} : { hint }),
+    cause,
+  });
 }
 
 async function makeWritable(folder: string): Promise<void> {

@@ -1,5 +1,5 @@
 import { throwIfAborted } from '../core/abort.ts';
-import type { DumpSubject } from '../core/dump-run.ts';
+import { type DumpSubject, subjectName } from '../core/dump-run.ts';
 import { asPgproofError } from '../core/errors.ts';
 import type { FiledReport } from '../core/report.ts';
 import type { DumpRequest } from '../core/request.ts';
@@ -27,8 +27,9 @@ export function reportedDump(
   cluster: ProtectedCluster,
   subject: DumpSubject,
   { request, notes = [], ...asked }: DumpOrder,
-  run: Run,
+  { signal, progress }: Run,
 ): Promise<FiledReport> {
+  const run: Run = { signal, progress: (details) => progress({ note: subjectName(subject), ...details }) };
   const order: ReportOrder = { operation: 'dump', ...asked, ...dumpOrder(cluster, subject) };
   return reported(cluster, order, async (started) => {
     const { record, copies } = await unlessAborted(run, async () =>

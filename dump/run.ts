@@ -1,5 +1,5 @@
 import { throwIfAborted } from '../core/abort.ts';
-import { type DumpFailure, type DumpRow, type DumpRun, incompleteRun, rowOf, subjectName } from '../core/dump-run.ts';
+import { type DumpFailure, type DumpRow, type DumpRun, incompleteRun, rowOf } from '../core/dump-run.ts';
 import { asPgproofError, PgproofError } from '../core/errors.ts';
 import type { Run } from '../core/run.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
@@ -23,11 +23,9 @@ export async function reportedDumps(cluster: ProtectedCluster, order: DumpOrder,
   });
   const made: DumpRow[] = [];
   const failed: (DumpFailure & { error: PgproofError })[] = [];
-  for (const [index, subject] of subjects.entries()) {
-    const note = `${subjectName(subject)}, ${index + 1} of ${subjects.length}`;
-    const telling: Run = { ...run, progress: (details) => run.progress({ note, ...details }) };
+  for (const subject of subjects) {
     try {
-      made.push(rowOf(await reportedDump(cluster, subject, order, telling)));
+      made.push(rowOf(await reportedDump(cluster, subject, order, run)));
     } catch (thrown) {
       throwIfAborted(run.signal);
       const error = asPgproofError(thrown);

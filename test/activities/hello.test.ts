@@ -24,9 +24,9 @@ const hostOf = (config: Config, name = 'db-7'): Host => {
 const hello = (host: Host, cluster: string): Promise<Greeting> =>
   activityEnvironment().run(helloSteps(host, '0.1.0').hello as (input: unknown) => Promise<Greeting>, { cluster });
 
-function resolve(config: Config): Promise<Resolved> {
+function resolve(config: Config, asked: object = {}): Promise<Resolved> {
   const { resolve: step } = createControlActivities({ config, timeouts: shortTimeouts });
-  const input = { cluster: 'shop', operation: 'backup' };
+  const input = { cluster: 'shop', operation: 'backup', ...asked };
   return activityEnvironment().run(step as (input: unknown) => Promise<Resolved>, input);
 }
 
@@ -55,4 +55,14 @@ test('resolve names host, queues and deadlines, and nothing that is a path or a 
     timeouts: shortTimeouts,
   });
   expect(JSON.stringify(resolved)).not.toContain('/');
+});
+
+test('dumps are taken where they are wanted: by who asks, by their own configuration, by that of the cluster', async () => {
+  const where = async (shop: object, asked: object = {}) =>
+    (await resolve(configWith({ ...shop }), { operation: 'dump', ...asked })).prefer;
+  expect(await where({})).toBe('primary');
+  expect(await where({ prefer: 'standby' })).toBe('standby');
+  expect(await where({ prefer: 'standby', dumps: { prefer: 'primary' } })).toBe('primary');
+  expect(await where({ dumps: { prefer: 'primary' } }, { prefer: 'standby' })).toBe('standby');
+  expect(await where({ dumps: { prefer: 'standby' } }, { operation: 'backup' })).toBe('primary');
 });

@@ -43,12 +43,14 @@ test('scenario 42: no secret in histories, search attributes, logs, reports, pla
   const plan = await planRestore(cluster, order, run);
   runs.push(await fleet.start('restore', { plan: plan.id }));
   await fleet.finish(runs[2]!);
+  runs.push(await fleet.start('dump'));
+  await fleet.finish(runs[3]!);
   // Failures talk the most: a password that no longer fits, quoted by whoever is refused.
   await fleet.stage.server.sql(`ALTER ROLE pgproof PASSWORD 'another-one'`);
   runs.push(await fleet.start('backup'));
-  const refusal = await fleet.finish(runs[3]!).catch((error: unknown) => JSON.stringify(error) + String(error));
+  const refusal = await fleet.finish(runs[4]!).catch((error: unknown) => JSON.stringify(error) + String(error));
   runs.push(await startOperation(fleet.temporal, 'main', 'check', { cluster: 'shop' }));
-  await followRun(fleet.temporal, runs[4]!, { fleet: 'main', signal: run.signal });
+  await followRun(fleet.temporal, runs[5]!, { fleet: 'main', signal: run.signal });
   await worker.stop();
   watching.abort();
   await watched;
@@ -67,9 +69,12 @@ test('scenario 42: no secret in histories, search attributes, logs, reports, pla
 
   expect(report.status).toBe('SUCCESS');
   const places = shown.map(([where]) => where);
-  expect(places).toEqual(expect.arrayContaining(['the history of restore', 'the history of check']));
+  expect(places).toEqual(
+    expect.arrayContaining(['the history of restore', 'the history of dump', 'the history of check']),
+  );
   expect(commandLines.size).toBeGreaterThan(5);
-  expect([...commandLines].some((line) => line.includes('pg_basebackup'))).toBe(true);
+  for (const tool of ['pg_basebackup', 'pg_dump'])
+    expect([...commandLines].some((line) => line.includes(tool))).toBe(true);
   expect(found(shown, secrets())).toEqual([]);
   // The search itself can find, also in a payload, which a history holds as base64.
   const payload = JSON.stringify({ data: Buffer.from(`x ${password} y`).toString('base64') });
