@@ -43,6 +43,15 @@ test('a misspelt option is refused', async () => {
   expect(await refusal(['list', '--ofline'])).toMatchObject({ exit: 2, code: 'usage' });
 });
 
+test.each([
+  [['drill', 'shop', '--dump', '20261121T14'], '--kind dump'],
+  [['drill', 'shop', '--kind', 'dump', '--dump', '20261121T14', '--database', 'shop'], 'exclude each other'],
+  [['reports', 'shop', '--page'], '--id'],
+])('%j is refused before anything is asked', async (args, said) => {
+  const error = await refusal([...args, ...shop()]);
+  expect(error).toMatchObject({ exit: 2, code: 'usage', message: expect.stringContaining(said) });
+});
+
 test('a missing configuration is refused with where it was looked for', async () => {
   expect(await refusal(['list', '--config', '/nonexistent/pgproof.yaml'])).toMatchObject({
     exit: 2,
