@@ -29,7 +29,7 @@ const busyCode = 50;
 const keeper = `echo held
 group=
 while read -r line; do group=$line; done
-[ -z "$group" ] || kill -KILL -- "-$group"`;
+[ -z "$group" ] || kill -s KILL -- "-$group"`;
 
 /**
  * Runs `use` with a folder of its own, which is gone afterwards, unless it leaves a note. Whoever finds the folder can tell
