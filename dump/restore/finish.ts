@@ -34,26 +34,30 @@ export async function finishDatabase(
     return { replaced: null };
   }
   const working = workingName(plan);
-  const isThere = (await lookAtServer(connection, database, run)).database !== null;
-  const aside = isThere ? asideName(database, new Date()) : null;
+  const old = (await lookAtServer(connection, database, run)).database;
+  const aside = old === null ? null : asideName(database, new Date());
   const statements = [
     ...(aside === null ? [] : [renameStatement(database, aside)]),
     renameStatement(working, database),
     commentStatement(database, null),
   ];
+  if (old !== null && old.sessions > 0) throw inUse(database, working, statements);
   try {
     await together(connection, statements, run);
   } catch (error) {
-    if (!hasCode(error, 'sql-failed') || error.facts.sqlstate !== '55006') throw error;
-    throw new PgproofError(
-      'database-in-use',
-      `everything is restored in '${working}', and sessions that are connected to '${database}' keep it from being renamed`,
-      {
-        facts: { database, working },
-        hint: `End them, then run: ${statements.map((text) => `${text};`).join(' ')}`,
-        cause: error,
-      },
-    );
+    const isInUse = hasCode(error, 'sql-failed') && error.facts.sqlstate === '55006';
+    throw isInUse ? inUse(database, working, statements) : error;
   }
   return { replaced: aside };
+}
+
+function inUse(database: string, working: string, statements: readonly string[]): PgproofError {
+  return new PgproofError(
+    'database-in-use',
+    `everything is restored in '${working}', and sessions that are connected to '${database}' keep it from being renamed`,
+    {
+      facts: { database, working },
+      hint: `End them, then run: ${statements.map((text) => `${text};`).join(' ')}`,
+    },
+  );
 }

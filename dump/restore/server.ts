@@ -110,7 +110,8 @@ const serverQuery = `
 const databaseQuery = `
   SELECT pg_get_userbyid(datdba)::text AS owner, pg_encoding_to_char(encoding)::text AS encoding,
          datcollate::text AS collate, datctype::text AS ctype, datallowconn AS "allowsConnections",
-         (SELECT count(*) FROM pg_stat_activity AS a WHERE a.datid = d.oid AND a.pid <> pg_backend_pid()) AS sessions
+         (SELECT count(*) FROM pg_stat_activity AS a WHERE a.datid = d.oid AND a.pid <> pg_backend_pid()
+             AND coalesce(backend_type, 'client backend') = 'client backend') AS sessions
     FROM pg_database AS d WHERE datname = $1`;
 
 /** What an extension brought, or what every database has, does not count. */

@@ -86,9 +86,7 @@ describe.skipIf(newer === undefined)(`a dump of PostgreSQL ${older} in a server 
     for (const [args, said] of [
       [['--to', 'latest', '--database', 'x'], '--to'],
       [['--database', 'x', '--clean'], '--existing'],
-      [[], '--database'],
       [['--database', 'x'.repeat(64)], '63 bytes'],
-      [['--database', 'x', '--select', '/nonexistent'], '/nonexistent'],
     ] as const) {
       const { code, json } = await here(...plan, ...args);
       expect(code).toBe(2);

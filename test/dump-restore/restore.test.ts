@@ -9,7 +9,9 @@ import { startDumpRestore } from '../../dump/restore/start.ts';
 import { listHolds } from '../../repository/holds.ts';
 import type { DumpRecord } from '../../repository/record.ts';
 import { quietRun } from '../restore/support.ts';
+import { standInDocker } from '../support/docker.ts';
 import { alternate } from '../support/postgres.ts';
+import { tempDir } from '../support/temp.ts';
 import { type DumpStage, openDumpStage } from './support.ts';
 
 /** Everything that a careless program takes for an option, a connection string, a quote, or two names. */
@@ -41,13 +43,16 @@ describe.each(alternate(0))('on PostgreSQL %s', (major) => {
   const drop = (database: string) => stage.server.sql(`DROP DATABASE "${database.replaceAll('"', '""')}" WITH (FORCE)`);
   const databases = () => stage.column('SELECT datname FROM pg_database ORDER BY 1', 'postgres');
 
-  test.each([
+  const forms = [
     ['custom', {}, { jobs: 2 }],
-    ['custom', {}, { jobs: 1, singleTransaction: true }],
     ['directory', { jobs: 2 }, { jobs: 2 }],
-    ['tar', {}, {}],
     ['plain', {}, { singleTransaction: true }],
-  ] as const)(
+  ] as const;
+  const more = [
+    ['custom', {}, { jobs: 1, singleTransaction: true }],
+    ['tar', {}, {}],
+  ] as const;
+  test.each(process.env.PGPROOF_TEST_FULL ? [...forms, ...more] : forms)(
     'a dump in the format %s is restored into a database of an odd name, with %o and %o',
     async (format, more, options) => {
       const { id } = format === 'custom' ? custom : await stage.dump(odd, { format, ...more });
@@ -227,6 +232,35 @@ describe.each(alternate(0))('on PostgreSQL %s', (major) => {
     rmSync(path);
     await expect(stage.plan(id)).rejects.toMatchObject({ code: 'object-missing', facts: { dump: id } });
     await stage.server.sql('DROP DATABASE IF EXISTS restored');
+  });
+
+  test('the programs of a container restore a dump, their password only in the environment; a directory they cannot see', async () => {
+    const { cluster, server } = stage;
+    const docker = standInDocker(tempDir('docker'), server.bin);
+    try {
+      process.env.SHOP_PASSWORD = 'correct horse';
+      const connection = { ...cluster.config.connection, password: { env: 'SHOP_PASSWORD' } };
+      const inContainer = {
+        name: 'shop',
+        config: { connection, tools: { bin: 'auto' as const, docker: docker.container } },
+      };
+      for (const format of ['custom', 'plain'] as const) {
+        const { id } = format === 'custom' ? custom : await stage.dump(odd, { format });
+        const result = await stage.start(await stage.plan(id, { server: inContainer }), inContainer);
+        expect(result).toMatchObject({ jobs: 1, tables: { found: 2, expected: 2 } });
+        await drop('restored');
+      }
+      expect(docker.calls().flat()).toEqual(expect.arrayContaining(['pg_restore', 'psql', 'PGPASSWORD']));
+      expect(JSON.stringify(docker.calls())).not.toContain('horse');
+      const directory = await stage.dump(odd, { format: 'directory' });
+      await expect(stage.plan(directory.id, { server: inContainer })).rejects.toMatchObject({
+        code: 'dump-unfit',
+        message: expect.stringContaining('sees no file of this host'),
+      });
+    } finally {
+      docker.remove();
+      delete process.env.SHOP_PASSWORD;
+    }
   });
 
   test('a restored database that does not answer as the configuration demands is not called restored', async () => {
