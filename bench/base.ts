@@ -8,7 +8,7 @@ import { type Cluster, majors } from '../test/support/postgres.ts';
 import { startWorker } from '../test/support/stage.ts';
 import { archiveCommand } from '../wal/archive-command.ts';
 import { archiveBy, makeTables } from './tables.ts';
-import { timed, timedVerb } from './timed.ts';
+import { type Timed, timed, timedVerb } from './timed.ts';
 
 /*
  * Our backup and restore, asked for by the verb with a server and a worker up, beside `pg_basebackup -Z client-zstd` and
@@ -77,11 +77,13 @@ async function takeTurn(server: Cluster): Promise<Turn> {
   };
 }
 
-function ourBackup(): ReturnType<typeof pgproof> {
+function ourBackup(): Promise<Timed> {
   return pgproof('backup', 'shop');
 }
 
-const pgproof = (...args: string[]) => timedVerb(fleet.stage.configFile, worker.pid, args);
+function pgproof(...args: string[]): Promise<Timed> {
+  return timedVerb(fleet.stage.configFile, worker.pid, args);
+}
 
 async function load(server: Cluster, paths: Parameters<typeof archiveCommand>[0], part: number): Promise<void> {
   await archiveBy(server, '/bin/true');

@@ -6,7 +6,7 @@ import { endRun, startRun } from '../test/support/places.ts';
 import { majors } from '../test/support/postgres.ts';
 import { startWorker } from '../test/support/stage.ts';
 import { archiveBy, makeTables } from './tables.ts';
-import { timed, timedVerb } from './timed.ts';
+import { type Timed, timed, timedVerb } from './timed.ts';
 
 /*
  * Our parallel dump and its restore, asked for by the verb with a server and a worker up, encrypted and with check sums, beside
@@ -77,10 +77,14 @@ async function takeTurn(): Promise<Turn> {
   };
 }
 
-const ourDump = (database: string) =>
-  pgproof('dump', 'shop', '--database', database, '--format', 'directory', '-j', '2', '--compression', 'zstd:3');
+function ourDump(database: string): Promise<Timed> {
+  const form = ['--format', 'directory', '-j', '2', '--compression', 'zstd:3'];
+  return pgproof('dump', 'shop', '--database', database, ...form);
+}
 
-const pgproof = (...args: string[]) => timedVerb(fleet.stage.configFile, worker.pid, args);
+function pgproof(...args: string[]): Promise<Timed> {
+  return timedVerb(fleet.stage.configFile, worker.pid, args);
+}
 
 function report(turns: Turn[], twicePeak: number): void {
   const median = (of: keyof Turn): number =>
