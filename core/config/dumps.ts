@@ -24,11 +24,13 @@ export const dumps = z
           .enum(['files', 'tiers'])
           .default('files')
           .describe(
-            '`files`: `<database>_<time>_<host>.dump`, its `.sha256` and `_globals.sql`; `tiers`: `<tier>/<tier>_<time>.sql.gz`.',
+            '`files`: `<database>_<time>_<host>.dump`, its `.sha256` and `_globals.sql`; `tiers`: `<tier>/<tier>_<time>.sql.gz` of plain SQL, encrypted for openssl where the key is of an AES-CBC cipher.',
           ),
       })
       .optional()
-      .describe('Every dump is written here, too, as ordinary files in the clear, once it is in the repository.'),
+      .describe(
+        'Every dump is written here, too, as ordinary files in the clear, once it is in the repository. Nothing is ever deleted here.',
+      ),
   })
   .superRefine(({ export: written, format, perDatabase }, context) => {
     if (written?.layout !== 'tiers') return;
