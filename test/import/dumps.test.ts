@@ -100,7 +100,8 @@ async function dumpAt(end: string, folder = old): Promise<OldDump> {
 /** A part of the old folder that a test may spoil. */
 function copyOf(...places: string[]): string {
   const folder = tempDir();
-  for (const place of places) cpSync(join(old, place), join(folder, basename(place)), { recursive: true, preserveTimestamps: true });
+  for (const place of places)
+    cpSync(join(old, place), join(folder, basename(place)), { recursive: true, preserveTimestamps: true });
   return folder;
 }
 

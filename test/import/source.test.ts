@@ -138,7 +138,9 @@ describe('a file that was cut', () => {
 
   for (const name of ['dump.dump', 'dump.tar'])
     test(`shows in ${name}`, async () => {
-      await expect(sha256(cut(wrapped(name), name === 'dump.tar' ? 9000 : 200))).rejects.toMatchObject({ code: 'object-damaged' });
+      await expect(sha256(cut(wrapped(name), name === 'dump.tar' ? 9000 : 200))).rejects.toMatchObject({
+        code: 'object-damaged',
+      });
     });
 
   test('and one that has something behind its end is no better', async () => {
