@@ -1,4 +1,4 @@
-import type { ClusterConfig } from './config.ts';
+import type { ClusterConfig, ScheduleConfig } from './config.ts';
 import { type DumpRequest, dumpRequest } from './request.ts';
 
 /** Whether dumps are meant to be taken of this cluster: its configuration says something about them. */
@@ -16,6 +16,9 @@ export function isDumped({ dumps, schedules, objectives, tools }: ClusterConfig)
 /** What its schedules ask for; without any, what `dump` alone would. */
 export function dumpsAsked({ schedules }: ClusterConfig): DumpRequest[] {
   const scheduled = Object.values(schedules).filter(({ run }) => run === 'dump');
-  const asked = scheduled.length === 0 ? [{}] : scheduled.map((schedule) => schedule.with);
-  return asked.map((request) => dumpRequest.parse({ ...request, cluster: 'x' }));
+  return scheduled.length === 0 ? [requestOf({ with: {} })] : scheduled.map(requestOf);
 }
+
+/** What a schedule of dumps asks for, with its defaults; of no cluster. */
+export const requestOf = ({ with: asked }: Pick<ScheduleConfig, 'with'>): DumpRequest =>
+  dumpRequest.parse({ ...asked, cluster: 'x' });

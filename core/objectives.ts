@@ -1,7 +1,7 @@
 import type { ClusterConfig, ScheduleConfig } from './config.ts';
 import { type DumpOptions, decideDump } from './dump.ts';
 import { partOf } from './dump-part.ts';
-import { type DumpRequest, dumpRequest } from './request.ts';
+import { requestOf } from './dumped.ts';
 import { kinds } from './schedule/kinds.ts';
 import { nextRuns } from './schedule/next.ts';
 
@@ -97,7 +97,6 @@ function dumpLimits(config: ClusterConfig, promised: Promised): DumpLimit[] {
   });
 }
 
-const requestOf = (schedule: ScheduleConfig): DumpRequest => dumpRequest.parse({ ...schedule.with, cluster: 'x' });
 /** As `decideDump` takes it: a request has null for what it does not say. */
 const layerOf = (schedule: ScheduleConfig): DumpOptions => requestOf(schedule) as DumpOptions;
 

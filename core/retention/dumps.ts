@@ -124,12 +124,9 @@ function keepDoubtful(all: readonly Dated[], now: number, keep: Keep): void {
 
 function keepProtected(dumps: readonly Dated[], { proofs, holds }: DumpsFacts, reference: number, keep: Keep): void {
   for (const series of seriesOf(dumps)) keep('newest', `of ${seriesName(series[0] as Dated)}`, series.slice(-1));
+  const byId = new Map(dumps.map((dump) => [dump.id, dump]));
   for (const { dump, drill } of provenDumps(dumps, proofs))
-    keep(
-      'proof',
-      `the newest that a drill has proven: ${drill}`,
-      dumps.filter(({ id }) => id === dump),
-    );
+    keep('proof', `the newest that a drill has proven: ${drill}`, [byId.get(dump) as Dated]);
   for (const hold of holds) {
     if (!isInForce(hold, new Date(reference))) continue;
     const reason = hold.reason === null ? '' : ` (${hold.reason})`;
@@ -203,6 +200,8 @@ function refusalsOf({ holds }: DumpsFacts, { all, doomed, times, reference, tier
 }
 
 const named = 5;
+const some = (names: readonly string[]): string =>
+  `${names.slice(0, named).join(', ')}${names.length > named ? ` and ${names.length - named} more` : ''}`;
 
 function notesOn(
   { damaged, proofs }: DumpsFacts,
@@ -213,15 +212,17 @@ function notesOn(
   const ids = new Set(proven.map(({ dump }) => dump));
   const alone = proven.filter(({ dump }) => (reasons.get(dump) ?? []).every(({ rule }) => rule === 'proof'));
   const unproven = seriesOf(dumps).filter((series) => !series.some(({ id }) => ids.has(id)));
-  const names = unproven.slice(0, named).map((series) => seriesName(series[0] as Dated));
-  const more = unproven.length > named ? ` and ${unproven.length - named} more` : '';
   return [
-    ...(names.length === 0
+    ...(unproven.length === 0
       ? []
-      : [`No dump in this repository was ever proven of ${names.join(', ')}${more}: run a drill of a dump.`]),
-    ...alone.map(
-      ({ dump, at }) => `Dump ${dump} stays only because nothing newer of it was proven since ${at}: run a drill.`,
-    ),
+      : [
+          `No dump in this repository was ever proven of ${some(unproven.map((series) => seriesName(series[0] as Dated)))}: run a drill of a dump.`,
+        ]),
+    ...(alone.length === 0
+      ? []
+      : [
+          `Only because no newer one of the same was proven since, this stays: ${some(alone.map(({ dump, at }) => `dump ${dump} (${at})`))}: run a drill of a dump.`,
+        ]),
     ...damaged.map(({ id, why }) => `Dump ${id} is damaged and is left alone: ${why}.`),
   ];
 }
