@@ -1,4 +1,5 @@
 import type { DumpKind } from '../core/dump.ts';
+import { partOf } from '../core/dump-part.ts';
 import { formatBytes } from '../core/format.ts';
 import { dumpParts } from '../repository/dumps.ts';
 import type { MergedDump } from '../repository/merged.ts';
@@ -14,10 +15,12 @@ export function dumpSummary(entry: MergedDump, verified: readonly Verified[]) {
   const places = { repositories, damagedIn };
   const damage = damageOf(id, verified);
   if (entry.state === 'damaged') return { id, state: entry.state, ...places, error: entry.error.toDocument(), damage };
-  const { kind, database, tier, format, content, compression, startedAt, finishedAt } = entry.record;
+  const { kind, database, tier, format, content, compression, startedAt, finishedAt, selection } = entry.record;
   return {
     ...{ id, state: entry.state, ...places },
     ...{ kind, database, tier, format, content, compression, startedAt, finishedAt },
+    /** What of the database, in words; null: all of it. */
+    part: partOf({ content, ...selection }),
     sizeBytes: entry.record.dump.plainBytes,
     storedBytes: dumpStoredBytes(entry.record),
     globals: entry.record.globals !== null,
@@ -42,7 +45,10 @@ export function dumpsTable(dumps: readonly ReturnType<typeof dumpSummary>[]): st
   return table(['DUMP', 'OF', 'TIER', 'FORMAT', 'TAKEN', 'SIZE', 'STORED', 'WHERE'], rows);
 }
 
-const partText = ({ content }: Pick<DumpRecord, 'content'>): string => (content === 'all' ? '' : `, ${content} only`);
+function partText({ content, part }: { content: DumpRecord['content']; part: string | null }): string {
+  const selected = part === null || part === `${content} only` ? '' : ', a part';
+  return `${content === 'all' ? '' : `, ${content} only`}${selected}`;
+}
 
 /** A name may hold what a terminal would obey. */
 export function databaseText({ kind, database }: { kind: DumpKind; database: string | null }): string {
@@ -55,14 +61,17 @@ const dumpStoredBytes = (record: DumpRecord): number =>
 
 /** @param places what `show` says of where it is. */
 export function dumpText(record: DumpRecord, places: readonly [string, string][]): string {
-  const { server, codec, entries, selection, globals } = record;
+  const { server, codec, entries, content, selection, globals } = record;
   const selected = Object.entries(selection).flatMap(([what, patterns]) =>
     patterns.length === 0 ? [] : [`${what}: ${patterns.join(', ')}`],
   );
   const facts: [string, string][] = [
     ['dump', `${record.id} (${record.tier})`],
     ['of', `${databaseText(record)}, cluster ${record.cluster}`],
-    ['form', `${record.format}${partText(record)}${record.compression === null ? '' : `, ${record.compression}`}`],
+    [
+      'form',
+      `${record.format}${partText({ ...record, part: partOf({ content, ...selection }) })}${record.compression === null ? '' : `, ${record.compression}`}`,
+    ],
     ...selected.map((line): [string, string] => ['selected', line]),
     ['server', `PostgreSQL ${server.version ?? 'unknown'}${server.inRecovery ? ', a standby' : ''}`],
     [

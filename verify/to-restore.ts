@@ -1,3 +1,4 @@
+import { partOf } from '../core/dump-part.ts';
 import { PgproofError } from '../core/errors.ts';
 import { chooseEntry } from '../repository/entries.ts';
 import type { BackupRecord, DumpRecord } from '../repository/record.ts';
@@ -7,7 +8,8 @@ import type { Known } from './documents.ts';
 export type ToRestore = { backups: BackupRecord[]; dumps: DumpRecord[] };
 
 /**
- * The one whose id begins so; without it the newest backup, and the newest dump of each database.
+ * The one whose id begins so; without it the newest backup, and the newest dump of each database, of each part of one that is dumped
+ * alone.
  * @throws {PgproofError} `backup-missing`, `backup-ambiguous`
  */
 export function chooseToRestore({ eras, dumps }: Known, wanted: string | null, cluster: string): ToRestore {
@@ -24,7 +26,7 @@ function newest(backups: readonly BackupRecord[], dumps: readonly DumpRecord[], 
   const byTime = backups.toSorted((a, b) => (a.stoppedAt < b.stoppedAt ? -1 : 1));
   const ofEach = new Map<string, DumpRecord>();
   for (const dump of dumps.toSorted((a, b) => (a.startedAt < b.startedAt ? -1 : 1)))
-    ofEach.set(JSON.stringify([dump.kind, dump.database]), dump);
+    ofEach.set(JSON.stringify([dump.kind, dump.database, partOf({ content: dump.content, ...dump.selection })]), dump);
   if (backups.length === 0 && ofEach.size === 0) {
     throw new PgproofError('backup-missing', `cluster '${cluster}' has no whole backup, and no whole dump`, {
       facts: { cluster },

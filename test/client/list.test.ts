@@ -36,6 +36,10 @@ beforeAll(async () => {
   await putDump(local, noKeys, sql, bytesOf('--\n') as Buffer, { format: 'plain', stream: 'dump.sql', globals });
   await putDump(local, noKeys, spaced, bytesOf('PGDMP') as Buffer, {
     ...{ database: 'my "shop"\u001b[2J', tier: 'weekly', content: 'schema', finishedAt: now },
+    selection: {
+      ...{ tables: ['a*'], excludeTables: [], excludeTableData: [] },
+      ...{ schemas: [], excludeSchemas: [] },
+    },
     ...{ findings: ['It is half as large as the last one.'] },
   });
   await putDump(far, noKeys, sql, bytesOf('--\n') as Buffer, { format: 'plain', stream: 'dump.sql', globals });
@@ -55,7 +59,13 @@ test('list tells of dumps with tier, format and where they are whole, and of dam
   const [{ dumps }] = (list.json as { clusters: [{ dumps: unknown[] }] }).clusters;
   expect(dumps).toMatchObject([
     { id: sql, state: 'whole', repositories: ['local', 'far'], format: 'plain', tier: 'daily', globals: true },
-    { id: spaced, repositories: ['local'], database: 'my "shop"\u001b[2J', content: 'schema', sizeBytes: 5 },
+    {
+      id: spaced,
+      repositories: ['local'],
+      database: 'my "shop"\u001b[2J',
+      part: 'schema only; only tables a*',
+      sizeBytes: 5,
+    },
     { id: lost, state: 'damaged', repositories: [], damagedIn: [{ repository: 'far' }] },
   ]);
   expect(show).toMatchObject({ code: 0, json: { id: spaced, tier: 'weekly', repositories: ['local'] } });
@@ -70,12 +80,13 @@ test('people are told of dumps in a table; a name cannot command their terminal'
   const lines = dumpsTable(entries.map((entry) => dumpSummary(entry, verified))).split('\n');
   expect(lines[0]).toMatch(/^DUMP +OF +TIER +FORMAT +TAKEN +SIZE +STORED +WHERE$/);
   expect(lines[1]).toMatch(/-logical-3fa94d11 +shop +daily +plain +2026-11-21T02:00:00.000Z +3 B +\d+ B +local, far$/);
-  expect(lines[2]).toContain(String.raw`"my \"shop\"\u001b[2J"  weekly  custom, schema only`);
+  expect(lines[2]).toContain(String.raw`"my \"shop\"\u001b[2J"  weekly  custom, schema only, a part`);
   expect(lines[3]).toMatch(/ DAMAGED +DAMAGED in far: .* is not a document of ours/);
   const [, second] = entries;
   const told = second?.state === 'whole' ? dumpText(second.record, []) : '';
   for (const line of [
     'of          "my \\"shop\\"\\u001b[2J", cluster shop',
+    'selected    tables: a*',
     'codec       zstd, NOT ENCRYPTED, NOT AUTHENTICATED',
     'LOOK AT     It is half as large as the last one.',
   ])
