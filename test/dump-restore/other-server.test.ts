@@ -4,10 +4,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { restoreSteps } from '../../activities/restore.ts';
 import type { FiledReport } from '../../core/report.ts';
+import { listDatabases } from '../../dump/databases.ts';
+import { createDatabase } from '../../dump/restore/database.ts';
+import type { DumpRestoreOptions } from '../../dump/restore/options.ts';
 import { findRestorers } from '../../dump/restore/programs.ts';
 import { restoreDump } from '../../dump/restore/restore.ts';
 import type { DumpSource } from '../../dump/restore/source.ts';
 import { openHost } from '../../host/host.ts';
+import { withClient } from '../../postgres/client.ts';
 import type { DumpRecord } from '../../repository/record.ts';
 import { pgproof } from '../client/cli.ts';
 import { quietRun } from '../restore/support.ts';
@@ -116,6 +120,32 @@ describe.skipIf(newer === undefined)(`a dump of PostgreSQL ${older} in a server 
     const { report } = (await step()) as FiledReport;
     expect(report).toMatchObject({ status: 'SUCCESS', database: 'stepped', tool: 'pg_restore' });
     expect(failed).toMatchObject({ status: 'FAILED', database: 'stepped', uuid: report.uuid });
+  });
+
+  test('a role that is no superuser restores what becomes its own, and a database sorts as it did in its first server', async () => {
+    await server.sql('CREATE ROLE lowly LOGIN CREATEDB');
+    const to = {
+      name: 'other',
+      config: {
+        connection: { ...stage.cluster.config.connection, socket: server.socketDir },
+        tools: { bin: server.bin },
+      },
+    };
+    const plan = (options: DumpRestoreOptions) =>
+      stage.plan(dump.id, { database: 'lowly', user: 'lowly', server: to, options });
+    await expect(plan({})).rejects.toMatchObject({ code: expect.stringMatching('rights-missing|dump-unfit') });
+    await expect(plan({ globals: 'missing' })).rejects.toMatchObject({ code: 'rights-missing' });
+    const result = await stage.start(await plan({ owner: 'none', privileges: false }), to);
+    expect(result.tables.found).toBe(1);
+    expect(await server.sql(`SELECT tableowner FROM pg_tables WHERE tablename = 'items'`, [], 'lowly')).toEqual([
+      { tableowner: 'lowly' },
+    ]);
+
+    const made = { name: 'sorted', owner: null, marker: null };
+    const facts = { ...dump.server, provider: 'builtin' as const, locale: 'C.UTF-8' };
+    await createDatabase(to.config.connection, made, facts, quietRun());
+    const all = await withClient(to.config.connection, (client) => listDatabases(client));
+    expect(all.find(({ name }) => name === 'sorted')).toMatchObject({ provider: 'builtin', locale: 'C.UTF-8' });
   });
 
   test('the other way round it is refused, where pg_restore would fail at its first statement', async () => {
