@@ -1,9 +1,10 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ConnectionConfig } from '../../core/config.ts';
 import { connectionArgs } from '../../postgres/client.ts';
-import { loginEnv, versionInContainer } from '../../postgres/docker.ts';
+import { dockerExec, loginEnv, versionInContainer } from '../../postgres/docker.ts';
 import { runTool, spawnTool } from '../../postgres/run.ts';
 import type { Tools } from '../../postgres/tools.ts';
 import { type StandIn, standInDocker } from '../support/docker.ts';
@@ -97,6 +98,22 @@ test('a container or a program that is not there is named, with what Docker says
     process.env.PATH = path;
   }
 });
+
+test.each([['dash'], ['busybox', 'sh']])(
+  '%s of a container ends what runs in it with its input, and passes its code on',
+  async (...shell) => {
+    const command = (...program: [string, ...string[]]) => {
+      const [name, ...args] = program;
+      const [, said] = dockerExec('c', name, args);
+      return [...shell.slice(1), ...said.slice(said.indexOf('-c'))];
+    };
+    const file = shell[0] as string;
+    const failed = await execa(file, command('sh', '-c', 'echo out; exit 7'), { stdin: 'pipe', reject: false });
+    expect(failed).toMatchObject({ exitCode: 7, stdout: 'out' });
+    const stopped = await execa(file, command('sleep', '1000'), { input: '', reject: false });
+    expect(stopped.exitCode).toBe(143); // SIGTERM
+  },
+);
 
 async function pidIn(file: string): Promise<number> {
   const read = () => Number(readText(file));
