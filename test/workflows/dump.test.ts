@@ -11,6 +11,7 @@ import { reportedDumps } from '../../dump/run.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import { listDumps } from '../../repository/dumps.ts';
 import { type Failed, pgproof } from '../client/cli.ts';
+import { standInDocker } from '../support/docker.ts';
 import { type Fleet, openFleet } from '../support/fleet.ts';
 import { alternate } from '../support/postgres.ts';
 import { listReports } from '../support/reports.ts';
@@ -45,6 +46,11 @@ const finish = async (request: object) => {
   const run = await fleet.start('dump', request);
   return { run, result: (await fleet.finish(run)) as unknown as DumpRun };
 };
+const order = {
+  request: { kind: 'database' as const, tier: 'daily', databases: ['postgres'] },
+  ...{ workflow: null, requestedBy: 'ada', reason: null },
+};
+const run = { signal: new AbortController().signal, progress: () => undefined };
 const databases = () => ['postgres', hostile].toSorted();
 
 test('every database is dumped with a report of its own, and the run answers with a line each', async () => {
@@ -137,7 +143,7 @@ test('a dump of half the size ends the verb with 3, and its files are there for 
 
 test('a cancelled dump says so in the report of its database, and nothing of it is listed', async () => {
   const before = (await dumps()).length;
-  const run = await lockingKept(async () => {
+  const cancelled = await lockingKept(async () => {
     const started = await fleet.start('dump', { databases: ['postgres'] });
     const handle = fleet.temporal.client.workflow.getHandle(started.workflowId);
     await until(async () => (await handle.describe()).raw.pendingActivities?.[0]?.activityType?.name === 'takeDump');
@@ -145,7 +151,7 @@ test('a cancelled dump says so in the report of its database, and nothing of it 
     await expect(fleet.finish(started)).rejects.toMatchObject({ code: 'cancelled' });
     return started;
   });
-  const mine = (await reports()).filter(({ workflowId }) => workflowId === run.workflowId);
+  const mine = (await reports()).filter(({ workflowId }) => workflowId === cancelled.workflowId);
   expect(mine.length).toBeGreaterThan(0);
   for (const report of mine) expect(report).toMatchObject({ status: 'CANCELLED', database: 'postgres' });
   expect(new Set(mine.map(({ uuid }) => uuid)).size).toBe(1);
@@ -162,11 +168,6 @@ test('a host writes out what its configuration says; that it cannot is a finding
       config: { ...cluster.config, dumps: { ...section, export: { folder: to, layout: 'files' } } },
     };
   };
-  const order = {
-    request: { kind: 'database' as const, tier: 'daily', databases: ['postgres'] },
-    ...{ workflow: null, requestedBy: 'ada', reason: null },
-  };
-  const run = { signal: new AbortController().signal, progress: () => undefined };
   const [written] = (await reportedDumps(exporting(join(folder, 'new')), order, run)).dumps;
   expect(readdirSync(join(folder, 'new')).filter((name) => name.startsWith('postgres_'))).toHaveLength(3);
   expect(written?.findings).toEqual([]);
@@ -177,6 +178,23 @@ test('a host writes out what its configuration says; that it cannot is a finding
   const [unwritten] = (await reportedDumps(exporting(join(folder, 'file')), order, run)).dumps;
   expect(unwritten?.findings.join()).toContain(`it was not written to '${join(folder, 'file')}'`);
   expect(await dumps()).toContainEqual(expect.objectContaining({ id: unwritten?.id, state: 'whole' }));
+});
+
+test('the programs of a container dump a server, their password only in the environment', async () => {
+  const { cluster, server } = fleet.stage;
+  const docker = standInDocker(tempDir('docker'), server.bin);
+  try {
+    process.env.SHOP_PASSWORD = 'correct horse';
+    const connection = { ...cluster.config.connection, password: { env: 'SHOP_PASSWORD' } };
+    const config = { ...cluster.config, connection, tools: { bin: 'auto' as const, docker: docker.container } };
+    const { dumps: rows } = await reportedDumps({ ...cluster, config }, order, run);
+    expect(await dumps()).toContainEqual(expect.objectContaining({ id: rows[0]?.id, state: 'whole' }));
+    const programs = docker.calls().map((args) => args.find((arg) => arg.startsWith('pg_')));
+    expect(programs).toEqual(expect.arrayContaining(['pg_dump', 'pg_dumpall', 'pg_restore']));
+    expect(JSON.stringify(docker.calls())).not.toContain('horse');
+  } finally {
+    docker.remove();
+  }
 });
 
 async function lockingKept<Result>(use: () => Promise<Result>): Promise<Result> {
