@@ -1,7 +1,7 @@
 import { sectionHash } from '../activities/section-hash.ts';
-import { inParallel } from '../core/parallel.ts';
 import type { ClusterConfig, Config } from '../core/config.ts';
 import { hasCode, type PgproofError } from '../core/errors.ts';
+import { inParallel } from '../core/parallel.ts';
 import { changeText, planSchedules } from '../workers/schedules/plan.ts';
 import { temporalSettings } from '../workers/temporal.ts';
 import type { ClusterCheck, HostCheck } from '../workflows/check.ts';
