@@ -74,19 +74,18 @@ describe.each(alternate(1))('on PostgreSQL %s', (major) => {
     [{ format: 'plain' }],
   ];
 
-  test.skipIf(majors.length < 2)(
-    'scenario 39: a pg_dump that is older than the server is refused before it starts',
-    async () => {
-      const old = withBin(bin('15'));
+  const [oldest] = majors;
+  if (oldest !== undefined && major !== oldest)
+    test('scenario 39: a pg_dump that is older than the server is refused before it starts', async () => {
+      const old = withBin(bin(oldest));
       await expect(dumpTargets(old, asked, quietRun())).rejects.toMatchObject({
         code: 'tool-outdated',
         permanent: true,
-        facts: { toolMajor: 15, neededMajor: 18 },
+        facts: { toolMajor: Number(oldest), neededMajor: Number(major) },
       });
       await expect(takeDump(old, targetOf('shop'), quietRun())).rejects.toMatchObject({ code: 'tool-outdated' });
       await expectNothingLeft();
-    },
-  );
+    });
 
   test('scenario 39: a role that may not read one table gets no smaller dump', async () => {
     await sql('CREATE ROLE reader LOGIN');
@@ -156,7 +155,7 @@ describe.each(alternate(1))('on PostgreSQL %s', (major) => {
     await expectNothingLeft();
   });
 
-  test.each(forms)('a connection that drops half way ends the dump, and says so (%o)', async (options) => {
+  test.each(forms.slice(0, 2))('a connection that drops half way ends the dump, and says so (%o)', async (options) => {
     const psql = [join(stage.server.bin, 'psql'), ['-h', stage.server.socketDir, '-U', 'postgres', '-qAtc']] as const;
     const drop = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'pgproof %-logical-%'`;
     const dropping = duringDump(() => void execFileSync(psql[0], [...psql[1], drop]));
@@ -171,7 +170,7 @@ describe.each(alternate(1))('on PostgreSQL %s', (major) => {
     const on = (...plan: FaultPlan) => withStore(stage.cluster, faulty(stage.cluster.repository.store, plan));
     for (const [fault, code] of [
       [{ kind: 'fail' }, 'store-unreachable'],
-      [{ kind: 'truncate', bytes: 1000 }, 'dump-unverified'],
+      [{ kind: 'truncate', bytes: 10 }, 'dump-unverified'],
       [{ kind: 'forget' }, 'dump-unverified'],
     ] as const) {
       const wrong = on({ on: 'create', key: /dump\.(custom|directory)/, fault });
@@ -181,7 +180,7 @@ describe.each(alternate(1))('on PostgreSQL %s', (major) => {
     await expectNothingLeft();
   });
 
-  test.each(forms)('a cancelled dump ends with all that it started (%o)', async (options) => {
+  test.each(forms.slice(0, 2))('a cancelled dump ends with all that it started (%o)', async (options) => {
     const stop = new AbortController();
     const stopping = duringDump(() => stop.abort(), stop.signal);
     await expect(takeDump(stage.cluster, targetOf('shop', options), stopping)).rejects.toMatchObject({

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { DumpFormat, DumpOptions } from '../../core/dump.ts';
 import { CustomCheck } from '../../dump/archive/custom.ts';
 import { PlainCheck } from '../../dump/archive/plain.ts';
 import { TarCheck } from '../../dump/archive/tar.ts';
@@ -13,6 +14,20 @@ import { fetchDump, fetchStream, listed, partKeys, quietRun, run, targetOf } fro
 /** A name that is an option, a connection string and a quoting in one, and 63 bytes long. */
 const odd = `--host=evil 'ü"\\ dbname=postgres ${'x'.repeat(29)}`;
 const quoted = `"${odd.replaceAll('"', '""')}"`;
+
+const forms: [DumpFormat, DumpOptions][] = [
+  ['custom', {}],
+  ['directory', { jobs: 2 }],
+  ['directory', { compression: 'gzip:1' }],
+  ['tar', {}],
+];
+/* `npm run test:full` has more of them. */
+if (process.env.PGPROOF_TEST_FULL)
+  forms.push(
+    ['custom', { compression: 'none' }],
+    ['custom', { compression: 'gzip:9' }],
+    ['directory', { compression: 'none', jobs: 1 }],
+  );
 
 describe.each(alternate(1))('on PostgreSQL %s', (major) => {
   let stage: Stage;
@@ -38,14 +53,7 @@ describe.each(alternate(1))('on PostgreSQL %s', (major) => {
     return pg('pg_dump', '-h', socketDir, '-p', String(port), '-U', user, ...args, '-d', name);
   };
 
-  test.each([
-    ['custom', {}],
-    ['directory', { jobs: 2 }],
-    ['tar', {}],
-    ['custom', { compression: 'none' }],
-    ['directory', { compression: 'gzip:1' }],
-    ['directory', { compression: 'none', jobs: 1 }],
-  ] as const)(
+  test.each(forms)(
     'in the format %s (%o) an odd name is dumped whole, and what is stored is what pg_dump wrote',
     async (format, options) => {
       const { record, copies } = await takeDump(stage.cluster, targetOf(odd, { format, ...options }), quietRun());
