@@ -58,33 +58,18 @@ export async function convert(
       const parts = await storeStream({ ...job, keyOf }, chunks);
       tablespaces.push({ name, path: name === 'pgdata' ? null : placeOf(begin, name), parts });
     });
-    const control = await controlOf(cluster, gate.era, read.control, scratch, run);
-    const ended = await endInLabels(begin, taking.wal, order.opening, run.signal);
     const key = manifestKey(cluster.name, gate.era.era, id, suffixOf(sealing));
-    const [stored] = await storeStream({ ...job, keyOf: () => key, maxStoredBytes: Number.POSITIVE_INFINITY }, [
-      manifest,
-    ]);
+    const ofManifest = { ...job, keyOf: () => key, maxStoredBytes: Number.POSITIVE_INFINITY };
+    const [stored] = await storeStream(ofManifest, [manifest]);
     const pending: PendingBackup = {
-      formatVersion,
+      ...(await factsOf(taking, begin, read.control, scratch, run)),
       id,
-      type: 'full',
-      parent: null,
-      cluster: cluster.name,
-      era: gate.era.era,
-      systemId: gate.era.systemId,
-      major: gate.era.major,
-      serverVersion: String(gate.era.major),
-      segmentBytes: gate.era.segmentBytes,
       timeline: range.timeline,
       startLsn: range.startLsn,
       stopLsn: range.endLsn,
-      startedAt: begin.startedAt ?? control.writtenAt,
-      stoppedAt: ended?.stoppedAt ?? control.writtenAt,
       tablespaces,
       manifest: stored as BackupRecord['manifest'],
       codec: { compression: 'zstd', cipher: sealing.cipher },
-      keyId: cluster.keys.current?.id ?? null,
-      platform: { libc: null, icu: null, collations: [], preloadLibraries: '', minimums: control.minimums },
       verified: { files: read.files, bytes: read.bytes, against: 'backup_manifest', how: 'streaming' },
       notes: [`taken over from ${base.name}, which an older script made`],
       copies: copies.live.map(({ name }) => name),
@@ -95,7 +80,38 @@ export async function convert(
   });
 }
 
-/** Segments that only the base backup itself brought: without them it would not become consistent. */
+/** What of its record comes from the era, its label and pg_control. */
+async function factsOf(
+  { cluster, gate, wal, order }: Taking,
+  begin: Begin,
+  control: Buffer | null,
+  scratch: string,
+  run: Run,
+) {
+  const { era, systemId, major, segmentBytes } = gate.era;
+  const { writtenAt, minimums } = await controlOf(cluster, gate.era, control, scratch, run);
+  const ended = await endInLabels(begin, wal, order.opening, run.signal);
+  return {
+    formatVersion,
+    type: 'full' as const,
+    parent: null,
+    cluster: cluster.name,
+    era,
+    systemId,
+    major,
+    serverVersion: String(major),
+    segmentBytes,
+    startedAt: begin.startedAt ?? writtenAt,
+    stoppedAt: ended?.stoppedAt ?? writtenAt,
+    keyId: cluster.keys.current?.id ?? null,
+    platform: { libc: null, icu: null, collations: [], preloadLibraries: '', minimums },
+  } satisfies Partial<PendingBackup>;
+}
+
+/**
+ * Segments that only the base backup itself brought: without them it would not become consistent.
+ * @throws {PgproofError} `segment-not-archived` for one that is nowhere: then nothing of the base is stored.
+ */
 async function takeOwnWal(
   taking: Taking,
   base: OldBase,
@@ -109,7 +125,8 @@ async function takeOwnWal(
   const needed = segmentsBetween(begin.startLsn, parseLsn(stopLsn), begin.timeline, gate.era.segmentBytes);
   for (const name of needed) {
     const path = own.paths.get(name);
-    if (path === undefined || gate.listing.has(name)) continue;
+    if (gate.listing.has(name)) continue;
+    if (path === undefined) throw nowhere(base, name);
     await takeSegment(cluster, copies, gate, name, path, order.opening, run);
   }
 }
@@ -164,3 +181,13 @@ const expired = (base: OldBase): PgproofError =>
     facts: { base: base.name },
     hint: 'It can be restored from its folder: pgproof import restore.',
   });
+
+const nowhere = ({ name: base }: OldBase, segment: string): PgproofError =>
+  new PgproofError(
+    'segment-not-archived',
+    `segment ${segment}, which ${base} needs, is neither in wal/ nor in its pg_wal.tar`,
+    {
+      facts: { base, segment },
+      hint: 'Without it the base backup cannot become consistent.',
+    },
+  );

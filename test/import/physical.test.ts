@@ -129,7 +129,7 @@ describe.each(alternate(0))('what the old physical script left, on PostgreSQL %s
       ['42', 'test1', 'test2', 'test3'].map((username) => ({ username })),
     );
     expect(readdirSync(join(stage.folder, 'fast'), { recursive: true })).toEqual(before);
-  });
+  }, 180_000);
 
   test('plans to a restore point by name, and refuses what this base cannot reach, with the nearest that works', async () => {
     const scratch = tempDir();
@@ -182,7 +182,7 @@ describe.each(alternate(0))('what the old physical script left, on PostgreSQL %s
     await expect(restoreBase({ ...order(first, 'immediate'), dir }, quietRun())).rejects.toMatchObject({
       code: expect.stringMatching(/restore-unverified|tar-invalid/),
     });
-  });
+  }, 180_000);
 
   describe('taken over into the repository', () => {
     const take = () =>
