@@ -23,57 +23,90 @@ export type FollowOptions = {
  * @throws {PgproofError} what pg_dump failed with; what `ship` throws.
  */
 export async function followFolder(tool: ToolProcess, watch: StallWatch, options: FollowOptions): Promise<void> {
-  const { folder, windowBytes, ship, grown } = options;
-  const files = new GrowingFolder(folder, tool.pid);
-  const brake = new Brake(tool);
-  let hasEnded = false;
-  const ended = tool.ended.finally(() => {
-    hasEnded = true;
-  });
-  ended.catch(() => {});
-  const look = (): void => {
-    const bytes = files.look(hasEnded);
-    if (bytes > 0) grown(bytes);
-    if (bytes > 0 && !brake.isOn) watch.waitsFor('server');
-    if (files.unshippedBytes > windowBytes) brake.pull();
-    else if (files.unshippedBytes < windowBytes / 2) brake.release();
-  };
-  const releaseOnAbort = (): void => brake.release(); // a stopped process does not hear that it shall end
-  watch.signal.addEventListener('abort', releaseOnAbort, { once: true });
-  let failure: unknown;
-  const timer = setInterval(() => {
-    try {
-      if (!hasEnded) look();
-    } catch (error) {
-      failure ??= error;
-    }
-  }, lookMs);
+  const follower = new Follower(tool, watch, options);
   try {
-    for (;;) {
-      if (failure !== undefined) throw failure;
-      throwIfAborted(watch.signal);
-      const wasOver = hasEnded;
-      if (wasOver) {
-        await ended; // a dump that broke off is explained by the tool
-        look();
-      }
-      const piece = choosePiece(files.files, brake.isOn);
-      if (piece === undefined && wasOver) return;
-      if (piece === undefined) {
-        await Promise.race([sleep(lookMs), ended.catch(() => {})]);
-        continue;
-      }
-      watch.waitsFor('repository');
-      await ship(piece);
-      piece.file.shippedBytes += piece.bytes;
-      piece.file.pieces += 1;
-      if (piece.isLast && piece.file.name !== 'toc.dat') files.forget(piece.file);
-      watch.waitsFor(brake.isOn ? 'repository' : 'server');
-    }
+    for (let piece = await follower.next(); piece !== undefined; piece = await follower.next())
+      await follower.ship(piece);
   } finally {
-    clearInterval(timer);
-    brake.release();
-    watch.signal.removeEventListener('abort', releaseOnAbort);
+    follower.end();
+  }
+}
+
+class Follower {
+  readonly #folder: GrowingFolder;
+  readonly #brake: Brake;
+  readonly #watch: StallWatch;
+  readonly #options: FollowOptions;
+  readonly #ended: Promise<unknown>;
+  readonly #timer: NodeJS.Timeout;
+  #hasEnded = false;
+  #failure: unknown;
+
+  constructor(tool: ToolProcess, watch: StallWatch, options: FollowOptions) {
+    this.#folder = new GrowingFolder(options.folder, tool.pid);
+    this.#brake = new Brake(tool);
+    this.#watch = watch;
+    this.#options = options;
+    this.#ended = tool.ended.finally(() => {
+      this.#hasEnded = true;
+    });
+    this.#ended.catch(() => {}); // `next` tells
+    // Also while a piece is shipped: pg_dump goes on meanwhile, and may have to be stopped.
+    this.#timer = setInterval(() => this.#lookInBetween(), lookMs);
+    watch.signal.addEventListener('abort', this.#release, { once: true });
+  }
+
+  /** Waits until there is something to ship; undefined once pg_dump has ended and all of it was shipped. */
+  async next(): Promise<Piece | undefined> {
+    for (;;) {
+      if (this.#failure !== undefined) throw this.#failure;
+      throwIfAborted(this.#watch.signal);
+      const isOver = this.#hasEnded;
+      if (isOver) {
+        await this.#ended; // a dump that broke off is explained by the tool
+        this.#look();
+      }
+      const piece = choosePiece(this.#folder.files, this.#brake.isOn);
+      if (piece !== undefined || isOver) return piece;
+      await Promise.race([sleep(lookMs), this.#ended.catch(() => {})]);
+    }
+  }
+
+  async ship(piece: Piece): Promise<void> {
+    const { file, bytes, isLast } = piece;
+    this.#watch.waitsFor('repository');
+    await this.#options.ship(piece);
+    file.shippedBytes += bytes;
+    file.pieces += 1;
+    if (isLast && file.name !== 'toc.dat') this.#folder.forget(file);
+    this.#watch.waitsFor(this.#brake.isOn ? 'repository' : 'server');
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+    this.#release();
+    this.#watch.signal.removeEventListener('abort', this.#release);
+  }
+
+  /** A stopped process does not hear that it shall end. */
+  readonly #release = (): void => this.#brake.release();
+
+  #lookInBetween(): void {
+    try {
+      if (!this.#hasEnded) this.#look();
+    } catch (error) {
+      this.#failure ??= error;
+    }
+  }
+
+  #look(): void {
+    const { windowBytes, grown } = this.#options;
+    const bytes = this.#folder.look(this.#hasEnded);
+    if (bytes > 0) grown(bytes);
+    if (bytes > 0 && !this.#brake.isOn) this.#watch.waitsFor('server');
+    const { unshippedBytes } = this.#folder;
+    if (unshippedBytes > windowBytes) this.#brake.pull();
+    else if (unshippedBytes < windowBytes / 2) this.#brake.release();
   }
 }
 
