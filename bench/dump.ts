@@ -1,5 +1,7 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { DumpRow, DumpRun } from '../core/dump-run.ts';
+import type { Report } from '../core/report.ts';
 import { timeouts } from '../core/timeouts.ts';
 import { openFleet } from '../test/support/fleet.ts';
 import { endRun, startRun } from '../test/support/places.ts';
@@ -47,7 +49,15 @@ async function measure(): Promise<void> {
 }
 
 type Turn = Record<
-  'theirDump' | 'ourDump' | 'theirRestore' | 'ourRestore' | 'dumpPeak' | 'restorePeak' | 'stored',
+  | 'theirDump'
+  | 'ourDump'
+  | 'ourDumpStep'
+  | 'theirRestore'
+  | 'ourRestore'
+  | 'ourRestoreStep'
+  | 'dumpPeak'
+  | 'restorePeak'
+  | 'stored',
   number
 >;
 
@@ -61,20 +71,27 @@ async function takeTurn(): Promise<Turn> {
   await server.sql('CREATE DATABASE by_them');
   const theirRestore = await timed(join(server.bin, 'pg_restore'), [...where, '-j2', '-d', 'by_them', theirs]);
   await server.sql('DROP DATABASE by_them');
-  const [{ id, storedBytes }] = (dump.document as { dumps: [{ id: string; storedBytes: number }] }).dumps;
-  const plan = await pgproof('restore', 'plan', 'shop', '--dump', id, '--database', 'by_us', '--jobs', '2');
+  const [row] = (dump.document as DumpRun).dumps as [DumpRow];
+  const plan = await pgproof('restore', 'plan', 'shop', '--dump', row.id, '--database', 'by_us', '--jobs', '2');
   const restore = await pgproof('restore', 'start', 'shop', (plan.document as { id: string }).id);
   await server.sql('DROP DATABASE by_us');
   for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true });
   return {
     theirDump,
     ourDump: dump.seconds,
+    ourDumpStep: row.durationSeconds,
     theirRestore,
     ourRestore: restore.seconds,
+    ourRestoreStep: stepSeconds(restore.document as Report),
     dumpPeak: dump.peakBytes,
     restorePeak: restore.peakBytes,
-    stored: storedBytes,
+    stored: row.storedBytes,
   };
+}
+
+/** Of the phases, without starting a verb and a workflow. */
+function stepSeconds({ result }: Report): number {
+  return (result.phases as { seconds: number }[]).reduce((sum, { seconds }) => sum + seconds, 0);
 }
 
 function ourDump(database: string): Promise<Timed> {
@@ -94,7 +111,9 @@ function report(turns: Turn[], twicePeak: number): void {
   const mb = (bytes: number) => `${(bytes / 1e6).toFixed(0)} MB`;
   const peak = (of: 'dumpPeak' | 'restorePeak') => mb(Math.max(...turns.map((turn) => turn[of])));
   console.log(`dump ÷ pg_dump -Fd -j2 --compress=zstd: ${ratio('ourDump', 'theirDump')}, at most 1.15`);
+  console.log(`  its step alone, without the verb:     ${ratio('ourDumpStep', 'theirDump')}`);
   console.log(`restore ÷ pg_restore -j2:               ${ratio('ourRestore', 'theirRestore')}, at most 1.15`);
+  console.log(`  its step alone:                       ${ratio('ourRestoreStep', 'theirRestore')}`);
   console.log(
     `peak memory: dump ${peak('dumpPeak')}, of twice the size ${mb(twicePeak)}, restore ${peak('restorePeak')}; at most 300 MB`,
   );
