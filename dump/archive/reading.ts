@@ -27,18 +27,29 @@ export class Feed<Result> {
 
   /** @returns how many of the chunk's bytes the reading took: all of them, unless it came to its end. */
   push(chunk: Buffer): number {
-    if (this.#result !== undefined) return 0;
-    const joined = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
     let at = 0;
-    while (this.#result === undefined && at + this.#wanted <= joined.length) {
-      const step = this.#reading.next(joined.subarray(at, at + this.#wanted));
-      at += this.#wanted;
-      if (step.done) this.#result = { value: step.value };
-      else this.#wanted = step.value;
+    if (this.#held.length > 0) {
+      // No more is copied than what was asked for lacks: chunks are large.
+      const more = chunk.subarray(0, this.#wanted - this.#held.length);
+      at = more.length;
+      this.#held = Buffer.concat([this.#held, more]);
+      if (this.#held.length < this.#wanted) return at;
+      const asked = this.#held;
+      this.#held = Buffer.alloc(0);
+      this.#hand(asked);
     }
-    const taken = at - this.#held.length;
-    // A copy: the chunk's memory is used again.
-    this.#held = this.#result === undefined ? Buffer.from(joined.subarray(at)) : Buffer.alloc(0);
-    return this.#result === undefined ? chunk.length : taken;
+    while (this.#result === undefined && at + this.#wanted <= chunk.length) {
+      at += this.#wanted;
+      this.#hand(chunk.subarray(at - this.#wanted, at));
+    }
+    if (this.#result !== undefined) return at;
+    this.#held = Buffer.from(chunk.subarray(at)); // a copy: the chunk's memory is used again
+    return chunk.length;
+  }
+
+  #hand(asked: Buffer): void {
+    const step = this.#reading.next(asked);
+    if (step.done) this.#result = { value: step.value };
+    else this.#wanted = step.value;
   }
 }
