@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import { constants, open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { PgproofError } from '../core/errors.ts';
 import { printable } from '../core/format.ts';
@@ -9,7 +9,7 @@ const longestFile = 64 * 1024;
 
 /**
  * What `sha256sum` or `shasum -a 256` wrote down of a file, beside it. Null where there is no such file.
- * @throws {PgproofError} `object-damaged` when it is not of this file, or of none.
+ * @throws {PgproofError} `object-damaged` when it is not of this file, or of none, or no ordinary file.
  */
 export async function writtenChecksum(path: string): Promise<string | null> {
   const beside = `${path}.sha256`;
@@ -48,9 +48,12 @@ export async function* checked(bytes: AsyncIterable<Buffer>, sha256: string): As
 
 async function textOf(path: string): Promise<string | null> {
   try {
-    await using file = await open(path, 'r');
-    const { size } = await file.stat();
-    return size > longestFile ? '' : await file.readFile('utf8');
+    // A pipe would keep whoever opens it waiting for ever.
+    await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const stat = await file.stat();
+    if (!stat.isFile())
+      throw new PgproofError('object-damaged', 'its .sha256 is no ordinary file', { facts: { path } });
+    return stat.size > longestFile ? '' : await file.readFile('utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;

@@ -14,6 +14,9 @@ const makesRole = new RegExp(`^CREATE ROLE ${namePattern}$`);
 const ofRole = new RegExp(`^(?:ALTER ROLE|COMMENT ON ROLE|SECURITY LABEL [\\s\\S]*ON ROLE) ${namePattern}`);
 const membership = new RegExp(`^GRANT ${namePattern} TO ${namePattern}(?: |$)`);
 const inDatabase = new RegExp(`^ALTER ROLE ${namePattern} IN DATABASE ${namePattern}`);
+/** What pg_dumpall writes of roles; with --clean, and of a whole server, it writes more. */
+const ofGlobals =
+  /^(?:ALTER ROLE|COMMENT ON ROLE|SECURITY LABEL [\s\S]* ON ROLE|(?:GRANT|REVOKE) [\s\S]* ON PARAMETER) /;
 const tablespace = new RegExp(`^(?:CREATE|ALTER) TABLESPACE ${namePattern}`);
 
 /** The statements of pg_dumpall --globals-only. Commands of psql in it are left out: \connect, \restrict. */
@@ -55,6 +58,10 @@ export function planGlobals(
     const left = leftAlone(text);
     if (left !== null) {
       plan.conflicts.push(left);
+      continue;
+    }
+    if (!ofGlobals.test(text) && !membership.test(text)) {
+      plan.conflicts.push(`Left out, because it makes no role: ${/^\S+(?: \S+)?/.exec(text)?.[0].slice(0, 60)} ….`);
       continue;
     }
     const about = nameIn(ofRole, text)[0] ?? nameIn(membership, text, 2)[0];

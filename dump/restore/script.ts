@@ -50,16 +50,18 @@ export class ScriptFilter {
 
   #endHead(): Buffer {
     const { restrict, withoutTransactionTimeout } = this.#options;
-    let text = (this.#head as Buffer).toString('latin1');
+    const text = (this.#head as Buffer).toString('latin1');
     this.#head = null;
-    const own = /^(?:--[^\n]*\n|\s*\n)*\\restrict ([A-Za-z0-9]+)\r?\n/.exec(text);
-    if (own !== null) {
-      this.#lifts = Buffer.from(`\n\\unrestrict ${own[1]}`);
-      text = text.replace(/^\\restrict [^\n]*\n/m, '');
+    const kept = restrict ? [`\\restrict ${randomBytes(32).toString('hex')}\n`] : [];
+    let at = 0;
+    // Of the header only: the same line further down may be a row.
+    for (let line = lineAt(text, at); isOfHeader(line); line = lineAt(text, at)) {
+      at += line.length;
+      const own = /^\\restrict ([A-Za-z0-9]+)/.exec(line)?.[1];
+      if (own !== undefined) this.#lifts = Buffer.from(`\n\\unrestrict ${own}`);
+      else kept.push(withoutTransactionTimeout && line.startsWith('SET transaction_timeout = 0;') ? '\n' : line);
     }
-    if (withoutTransactionTimeout) text = text.replace(/^SET transaction_timeout = 0;$/m, '');
-    const ours = restrict ? `\\restrict ${randomBytes(32).toString('hex')}\n` : '';
-    return this.#withoutLift(Buffer.from(ours + text, 'latin1'));
+    return this.#withoutLift(Buffer.from(kept.join('') + text.slice(at), 'latin1'));
   }
 
   #withoutLift(chunk: Buffer): Buffer {
@@ -72,3 +74,8 @@ export class ScriptFilter {
     return bytes.subarray(0, bytes.length - held);
   }
 }
+
+const lineAt = (text: string, at: number): string => text.slice(at, text.indexOf('\n', at) + 1);
+
+/** Comments, blank lines, settings, and what restricts psql. */
+const isOfHeader = (line: string): boolean => /^(?:--.*|SET [^;]*;|\\restrict [A-Za-z0-9]+|[ \t]*)\r?\n$/.test(line);

@@ -97,6 +97,11 @@ describe('a plain dump on its way to psql', () => {
     expect(text).toContain('COPY t FROM stdin;\n\\restrict Other\n\\.\n');
   });
 
+  test('keeps a row that reads like a setting, and is looked at at once however it begins', () => {
+    const rows = `${'\n'.repeat(1000)}SET a = 1;\nCOPY t FROM stdin;\nSET transaction_timeout = 0;\n\\.\n-- PostgreSQL database dump complete\n`;
+    expect(filtered(rows, 100, { restrict: false, withoutTransactionTimeout: true })).toBe(rows);
+  });
+
   test('that was cut off is no dump: psql would take it for a whole one', () => {
     expect(() => filtered(dump.slice(0, dump.indexOf('\\.')), 100)).toThrow(
       expect.objectContaining({ code: 'object-damaged' }),
@@ -153,6 +158,25 @@ CREATE TABLESPACE fast OWNER postgres LOCATION '/mnt/fast';
       expect.stringContaining("Tablespace 'fast'"),
     ]);
     expect(plan.conflicts.join()).not.toContain('SCRAM');
+  });
+
+  test('drop nothing, and make nothing but roles, whatever stands among them', () => {
+    const more = statementsOf(
+      Buffer.from(`DROP ROLE IF EXISTS other;
+DROP TABLESPACE slow;
+CREATE ROLE fresh;
+GRANT SET ON PARAMETER work_mem TO fresh;
+DROP DATABASE shop;
+CREATE TABLE public.t (secret text);
+COPY public.t (secret) FROM PROGRAM 'id';
+`),
+    );
+    for (const mode of ['missing', 'replace'] as const) {
+      const plan = planGlobals(more, there, mode, 'postgres');
+      expect(plan.run).toEqual(['CREATE ROLE fresh', 'GRANT SET ON PARAMETER work_mem TO fresh']);
+      expect(plan.conflicts).toHaveLength(5);
+      expect(plan.conflicts).toContain('Left out, because it makes no role: DROP DATABASE ….');
+    }
   });
 
   test('replace what differs on wish, but never the role that restores', () => {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { appendFileSync, chmodSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -176,6 +177,12 @@ test('A checksum is read as sha256sum writes it: with folders, in binary, with a
   expect(await writtenChecksum(join(folder, 'absent.dump'))).toBe(null);
   await expect(beside('d.dump', `${sum}  other.dump\n`)).rejects.toMatchObject({ code: 'object-damaged' });
   await expect(beside('e.dump', '')).rejects.toMatchObject({ code: 'object-damaged' });
+});
+
+test('A checksum that is a pipe keeps nobody waiting', async () => {
+  const path = join(tempDir(), 'a.sql');
+  execFileSync('mkfifo', [`${path}.sha256`]);
+  await expect(writtenChecksum(path)).rejects.toMatchObject({ code: 'object-damaged' });
 });
 
 test('A report of the old shape is read, whatever is missing in it; what is none is none', async () => {
