@@ -17,6 +17,7 @@ export const dumpRestoreOptions = z.object({
   privileges: z.boolean().default(true),
   /** `missing`: roles of the dump's server that this one lacks; `replace`: also those that differ. */
   globals: z.enum(['none', 'missing', 'replace']).default('none'),
+  /** Always so where it goes into a database that holds something (`decideRestore`). */
   singleTransaction: z.boolean().default(false),
 });
 /** All have defaults. */
@@ -29,3 +30,16 @@ export type DecidedRestore = z.output<typeof dumpRestoreOptions>;
  */
 export const restoreModes = ['new', 'existing', 'add', 'clean'] as const;
 export type DumpRestoreMode = (typeof restoreModes)[number];
+
+/**
+ * A database that holds something takes all of it or nothing: pg_restore goes on after an error, and would put rows into a table that it
+ * could not drop, beside those that are there; so would a second start after a first that came half way.
+ */
+export function decideRestore(asked: DumpRestoreOptions, mode: DumpRestoreMode): DecidedRestore {
+  const options = dumpRestoreOptions.parse(asked);
+  if (!isShared(mode)) return options;
+  return { ...options, jobs: asked.jobs ?? 1, singleTransaction: true };
+}
+
+/** It goes into a database that holds something. */
+export const isShared = (mode: DumpRestoreMode | 'replace'): boolean => mode === 'add' || mode === 'clean';

@@ -16,7 +16,7 @@ import { judgeFit, refuseUnfit } from './fit.ts';
 import { readGlobals } from './globals.ts';
 import { holdDump } from './hold.ts';
 import type { DumpNeeds } from './needs.ts';
-import { type DecidedRestore, type DumpRestoreMode, type DumpRestoreOptions, dumpRestoreOptions } from './options.ts';
+import { type DecidedRestore, type DumpRestoreMode, type DumpRestoreOptions, decideRestore } from './options.ts';
 import type { DumpPlan, PlanMode, PlannedFile } from './plan-record.ts';
 import { saveDumpPlan } from './plans.ts';
 import { findRestorers, knowsRestrict } from './programs.ts';
@@ -151,7 +151,7 @@ async function decide(
   mode: DumpRestoreMode,
   tools: Clients,
 ): Promise<{ options: DecidedRestore; notes: string[] }> {
-  const options = dumpRestoreOptions.parse(asked);
+  const options = decideRestore(asked, mode);
   const way = wayOf(source, options, mode, tools);
   if (!way.staged || source.plainBytes === null) return { options, notes: way.notes };
   const free = await freeBytesAt(paths.dumps);

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { PgproofError } from '../../core/errors.ts';
@@ -40,5 +41,21 @@ export async function loadPlannedResult(cluster: ProtectedCluster, id: string): 
   return readDocument(resultOf(cluster, id), plannedResult);
 }
 
+/** That the plan's rows are on their way into a database that holds others. */
+export async function noteBegun({ paths }: ProtectedCluster, id: string): Promise<void> {
+  await writeDurably(begunOf(paths, id), '{}');
+}
+
+/** Whether a start had begun, and nobody knows what came of it. */
+export async function wasBegun({ paths }: ProtectedCluster, id: string): Promise<boolean> {
+  return (await readDocument(begunOf(paths, id), z.object({}).nullable())) !== null;
+}
+
+/** What had begun was taken back. */
+export async function forgetBegun({ paths }: ProtectedCluster, id: string): Promise<void> {
+  await rm(begunOf(paths, id), { force: true });
+}
+
+const begunOf = (paths: ProtectedCluster['paths'], id: string): string => join(paths.plans, `${id}.begun.json`);
 const fileOf = ({ paths }: ProtectedCluster, id: string): string => join(paths.plans, `${id}.json`);
 const resultOf = ({ paths }: ProtectedCluster, id: string): string => join(paths.plans, `${id}.result.json`);

@@ -12,7 +12,13 @@ import { createDatabase } from './database.ts';
 import { judgeFit, refuseUnfit } from './fit.ts';
 import { applyGlobals, type GlobalsPlan, readGlobals } from './globals.ts';
 import type { DumpNeeds } from './needs.ts';
-import { type DecidedRestore, type DumpRestoreMode, type DumpRestoreOptions, dumpRestoreOptions } from './options.ts';
+import {
+  type DecidedRestore,
+  type DumpRestoreMode,
+  type DumpRestoreOptions,
+  decideRestore,
+  isShared,
+} from './options.ts';
 import { knowsRestrict } from './programs.ts';
 import type { DumpRestoreResult } from './result.ts';
 import { runRestorer } from './run-tools.ts';
@@ -36,6 +42,8 @@ export type RestoreInto = {
   checks?: readonly DrillCheckConfig[];
   /** Comment of a database that is made, so that who made it is known; the caller takes it away. */
   marker?: string;
+  /** Awaited right before the dump's own statements begin. */
+  onLoad?(): Promise<void>;
 };
 
 /**
@@ -50,8 +58,8 @@ export async function restoreDump(
   asked: DumpRestoreOptions,
   run: Run,
 ): Promise<DumpRestoreResult> {
-  const options = dumpRestoreOptions.parse(asked);
   const { connection, database, tools, mode } = into;
+  const options = decideRestore(asked, mode);
   const { source, bytes } = counting(dump);
   const phases: Phase[] = [];
   const timed = timer(phases, run);
@@ -66,6 +74,7 @@ export async function restoreDump(
     if (globals !== null) await timed('globals', () => applyGlobals(globals, tools, connection, run));
     const made = { name: database, owner: ownerOf(source, options, fit), marker: into.marker ?? null };
     if (mode === 'new') await timed('create', () => createDatabase(connection, made, source.server, run));
+    await into.onLoad?.();
     await timed('restore', () => load(source, into, options, { ...way, ...fit, path, listFile }, run));
     const tables = options.content === 'data' ? null : fit.needs.tables;
     const counted = await timed('count', () =>
@@ -128,8 +137,8 @@ export type Way = {
 };
 
 /**
- * How it gets to pg_restore: several jobs, another order, and a folder need a copy; and so does what drops something, because
- * a stream is proven at its end only.
+ * How it gets to pg_restore: several jobs, another order, and a folder need a copy; and so does what changes a database that is there,
+ * because a stream is proven at its end only.
  */
 export function wayOf(
   { format }: Pick<DumpSource, 'format'>,
@@ -148,7 +157,8 @@ export function wayOf(
   const isParallel = (format === 'custom' || format === 'directory') && !options.singleTransaction && !inContainer;
   const jobs = isParallel ? options.jobs : 1;
   const staged =
-    format !== 'plain' && (format === 'directory' || jobs > 1 || mode === 'clean' || options.select !== null);
+    format !== 'plain' &&
+    (format === 'directory' || jobs > 1 || (isShared(mode) && !inContainer) || options.select !== null);
   const notes =
     options.jobs > 1 && options.singleTransaction ? ['One job only: a single transaction has one session.'] : [];
   return { jobs, staged, notes };

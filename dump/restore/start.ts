@@ -1,5 +1,5 @@
 import type { ConnectionConfig, DrillCheckConfig } from '../../core/config.ts';
-import { asPgproofError, PgproofError } from '../../core/errors.ts';
+import { asPgproofError, hasCode, PgproofError } from '../../core/errors.ts';
 import type { Run } from '../../core/run.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import { findDumpIn } from '../../repository/merged.ts';
@@ -9,9 +9,10 @@ import { refuseUnconfirmed } from './confirm.ts';
 import { commentOf, dropDatabase } from './database.ts';
 import { finishDatabase, workingName } from './finish.ts';
 import { holdDump } from './hold.ts';
+import { isShared } from './options.ts';
 import { connectionOf, type RestoreServer } from './plan.ts';
 import type { DumpPlan, PlannedFile } from './plan-record.ts';
-import { loadPlannedResult, savePlannedResult } from './plans.ts';
+import { forgetBegun, loadPlannedResult, noteBegun, savePlannedResult, wasBegun } from './plans.ts';
 import { findRestorers } from './programs.ts';
 import { restoreDump } from './restore.ts';
 import type { DumpRestoreResult, PlannedResult } from './result.ts';
@@ -84,6 +85,7 @@ async function carryOut(
   const connection = connectionOf(server, plan.user);
   const working = workingName(plan);
   const marker = markerOf(plan);
+  if (await wasBegun(cluster, plan.id)) throw begunBefore(plan);
   await dropOwn(connection, plan, working, marker, run);
   const { major } = await lookAtServer(connection, working, run);
   const tools = await findRestorers(server.config.tools, source, major);
@@ -95,6 +97,8 @@ async function carryOut(
       mode: plan.mode === 'replace' ? ('new' as const) : plan.mode,
       checks: checksOf(cluster, plan, source),
       marker,
+      // Nothing else would be wrong when it is done twice.
+      ...(plan.mode === 'add' ? { onLoad: () => noteBegun(cluster, plan.id) } : {}),
     };
     const restored = await inScratch(cluster, (staging) =>
       restoreDump(source, { ...into, staging }, plan.options, run),
@@ -102,8 +106,24 @@ async function carryOut(
     refuseFailed(restored, working);
     return await finish(cluster, plan, connection, restored, run);
   } catch (error) {
+    if (wasTakenBack(error)) await forgetBegun(cluster, plan.id);
     throw await tellingWhatStays(error, connection, plan, working, marker);
   }
+}
+
+/** Where the connection broke, the last word may have been its COMMIT. */
+const wasTakenBack = (error: unknown): error is PgproofError =>
+  hasCode(error, 'dump-restore-failed') && !/connection/.test(error.message);
+
+function begunBefore({ id, cluster, database }: DumpPlan): PgproofError {
+  return new PgproofError(
+    'restore-unverified',
+    `an earlier start of plan ${id} had begun to add to the database '${database}', and was cut off: whether it came to its end, is not known`,
+    {
+      facts: { plan: id, database },
+      hint: `It was one transaction: look whether its rows are in '${database}'. If they are not, plan the restore again: pgproof restore plan ${cluster}`,
+    },
+  );
 }
 
 /** Of a part of a database nothing can be asked. */
@@ -180,8 +200,9 @@ async function tellingWhatStays(
   const { code, message, facts, hint, cause } = asPgproofError(thrown);
   const stays = async (): Promise<string | null> => {
     if (code === 'database-in-use') return null; // it says by itself what to do
-    if (mode === 'existing' || mode === 'add' || mode === 'clean')
-      return `The database '${database}' may have been changed in part.`;
+    if (isShared(mode) && wasTakenBack(thrown))
+      return `It was one transaction: the database '${database}' is as it was.`;
+    if (mode === 'existing' || isShared(mode)) return `The database '${database}' may have been changed in part.`;
     const signal = AbortSignal.timeout(10_000);
     const isOurs = await commentOf(connection, working, { signal }).then((comment) => isOwn(comment, marker));
     return isOurs

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { confirmPlan } from '../../dump/restore/confirm.ts';
 import { listDump } from '../../dump/restore/list.ts';
+import type { DumpRestoreOptions } from '../../dump/restore/options.ts';
+import { noteBegun } from '../../dump/restore/plans.ts';
 import { dumpSource } from '../../dump/restore/source.ts';
 import { startDumpRestore } from '../../dump/restore/start.ts';
 import { listHolds } from '../../repository/holds.ts';
@@ -127,6 +129,15 @@ describe.each(alternate(0))('on PostgreSQL %s', (major) => {
     await stage.start(plan);
     expect(await stage.column(`SELECT count(*) FROM items WHERE text = 'spoiled'`, 'live')).toEqual(['0']);
     expect(await stage.column('SELECT count(*) FROM younger', 'live')).toEqual(['0']);
+
+    // What cannot be dropped would be filled a second time.
+    await stage.server.sql('CREATE VIEW mine AS SELECT * FROM sales."odd; name"', [], 'live');
+    const clean = await stage.plan(custom.id, { database: 'live', mode: 'clean' });
+    await expect(stage.start(clean)).rejects.toMatchObject({
+      code: 'dump-restore-failed',
+      hint: expect.stringContaining('is as it was'),
+    });
+    expect(await stage.column('SELECT count(*) FROM mine', 'live')).toEqual(['3']);
     await drop('live');
   });
 
@@ -154,6 +165,17 @@ describe.each(alternate(0))('on PostgreSQL %s', (major) => {
   test('one table, or what an edited list selects, comes back alone, also into a database that holds others', async () => {
     const one = await stage.start(await stage.plan(custom.id, { options: { tables: ['items'] } }));
     expect(one).toMatchObject({ tables: { found: 1, expected: 1 }, checks: [] });
+    const refused: [DumpRestoreOptions, RegExp][] = [
+      [{ tables: ['items', 'itens'] }, /no table 'itens'/],
+      [{ tables: ['sales.odd; name'], content: 'data' }, /no table 'sales.odd; name'/],
+      [{ tables: ['items'], schemas: ['sales'] }, /no table 'items' in schema 'sales'/],
+      [{ schemas: ['sale'], jobs: 1 }, /no schema 'sale'/],
+    ];
+    for (const [options, message] of refused)
+      await expect(stage.plan(custom.id, { mode: 'add', options })).rejects.toMatchObject({
+        code: 'dump-unfit',
+        message: expect.stringMatching(message),
+      });
     const list = await listDump(
       stage.cluster,
       stage.cluster.config.tools,
@@ -177,6 +199,17 @@ describe.each(alternate(0))('on PostgreSQL %s', (major) => {
     expect(await stage.column('SELECT count(*) FROM items', 'restored')).toEqual(['0']);
     await stage.start(await stage.plan(custom.id, { mode: 'add', options: { content: 'data' } }));
     expect(await stage.column('SELECT count(*) FROM items', 'restored')).toEqual(['1000']);
+
+    // Rows come once: all of them or none, and never again where nobody knows whether they came.
+    await stage.server.sql('DELETE FROM items WHERE id > 1', [], 'restored');
+    const rows = await stage.plan(custom.id, { mode: 'add', options: { content: 'data' } });
+    for (let attempt = 1; attempt <= 2; attempt += 1)
+      await expect(stage.start(rows)).rejects.toMatchObject({ code: 'dump-restore-failed' });
+    expect(await stage.column('SELECT count(*) FROM sales."odd; name"', 'restored')).toEqual(['3']);
+    await stage.server.sql('DELETE FROM items', [], 'restored');
+    await noteBegun(stage.cluster, rows.id);
+    await expect(stage.start(rows)).rejects.toMatchObject({ code: 'restore-unverified' });
+    expect(await stage.column('SELECT count(*) FROM items', 'restored')).toEqual(['0']);
     await drop('restored');
   });
 

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { endBytes, paddingOf, writeHeader } from '../../dump/directory/member.ts';
 import { DirectoryUnpacker } from '../../dump/restore/directory.ts';
 import { asideName } from '../../dump/restore/finish.ts';
-import { dumpRestoreOptions } from '../../dump/restore/options.ts';
+import { decideRestore, dumpRestoreOptions } from '../../dump/restore/options.ts';
 import { wayOf } from '../../dump/restore/restore.ts';
 import { refuseWithoutRoom } from '../../dump/restore/stage.ts';
 import { tempDir } from '../support/temp.ts';
@@ -103,6 +103,17 @@ test('a copy of the dump is made where it is needed, and nowhere else', () => {
   expect(way('tar')).toBe('1');
   expect(way('plain', { jobs: 8 })).toBe('1');
   expect(way('custom', { jobs: 8 }, 'new', { container: 'db' })).toBe('1');
+});
+
+test('a database that holds something takes all of a dump or nothing, and only what was proven', () => {
+  for (const mode of ['add', 'clean'] as const) {
+    const options = decideRestore({}, mode);
+    expect(options).toMatchObject({ singleTransaction: true, jobs: 1 });
+    expect(wayOf({ format: 'custom' }, options, mode, {})).toEqual({ jobs: 1, staged: true, notes: [] });
+    expect(wayOf({ format: 'custom' }, decideRestore({ jobs: 4 }, mode), mode, {}).notes).toHaveLength(1);
+  }
+  for (const mode of ['new', 'existing'] as const)
+    expect(decideRestore({}, mode)).toEqual(dumpRestoreOptions.parse({}));
 });
 
 test('a copy that has no room is refused, with the way that needs none', async () => {
