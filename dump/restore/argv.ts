@@ -22,6 +22,8 @@ export function selectionArgs({ options, noTablespaces, listFile }: Omit<Archive
     ...(content === 'data' ? ['--data-only'] : []),
     ...tables.map((name) => `--table=${name}`),
     ...schemas.map((name) => `--schema=${name}`),
+    // Without it a name that the dump has not restores nothing, and that succeeds.
+    ...(tables.length + schemas.length > 0 ? ['--strict-names'] : []),
     ...(owner === 'dump' ? [] : ['--no-owner']),
     ...(typeof owner === 'object' ? [`--role=${owner.role}`] : []),
     ...(privileges ? [] : ['--no-privileges']),

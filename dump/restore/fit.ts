@@ -40,6 +40,7 @@ export function judgeFit(question: FitQuestion): Fit {
       ...kindRefusals(question),
       ...optionRefusals(question),
       ...databaseRefusals(question),
+      ...schemaRefusals(question),
       ...localeRefusals(question),
       ...roleRefusals(question),
       ...extensionRefusals(question),
@@ -101,6 +102,21 @@ function optionRefusals({ source: { format, content, globals }, mode, options }:
   if (options.globals !== 'none' && !globals)
     wrong.push(usage('the dump has no globals', 'Leave --globals away, or choose another dump.'));
   return wrong;
+}
+
+/** What is selected without its schema fails at its first statement: pg_restore brings what is in a schema, not the schema. */
+function schemaRefusals({ server, options, needs }: FitQuestion): PgproofError[] {
+  if (options.tables.length + options.schemas.length === 0) return [];
+  const used = [...options.schemas, ...needs.tables.flatMap(({ schema }) => schema ?? [])];
+  const lacking = missing(used, [...(server.database?.schemas ?? ['public']), ...needs.schemas]);
+  if (lacking.length === 0) return [];
+  return [
+    unfit(
+      `the database has no schema ${quoted(lacking)}, and neither --table nor --schema brings one`,
+      { schemas: lacking },
+      'Select it together with what is in it: --list shows both, and --select brings what a list names.',
+    ),
+  ];
 }
 
 function roleRefusals({ source, server, needs, options, madeRoles }: FitQuestion): PgproofError[] {

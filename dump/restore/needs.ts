@@ -9,6 +9,8 @@ export type DumpNeeds = {
   tablespaces: string[];
   /** Tables that it makes; `schema` null where old SQL names none. */
   tables: TableName[];
+  /** Schemas that it makes. */
+  schemas: string[];
   /** Of SQL: commands of psql that stand in it, other than \restrict, \unrestrict and the end of rows. */
   commands: string[];
   /** It was pg_dump 17 or newer that wrote this SQL. */
@@ -23,6 +25,7 @@ const granteeOf = new RegExp(
 );
 const grantorOf = new RegExp(`^ALTER DEFAULT PRIVILEGES FOR ROLE ${namePattern}`);
 const extensionOf = new RegExp(`^CREATE EXTENSION (?:IF NOT EXISTS )?${namePattern}`);
+const schemaOf = new RegExp(`^CREATE SCHEMA (?:IF NOT EXISTS )?${namePattern}`);
 const tableOf = new RegExp(`^CREATE (?:UNLOGGED )?TABLE (?:IF NOT EXISTS )?${dotted}`);
 const tablespaceOf = new RegExp(`^SET default_tablespace = (?!'')${namePattern}$`);
 
@@ -30,7 +33,12 @@ const tablespaceOf = new RegExp(`^SET default_tablespace = (?!'')${namePattern}$
 export class NeedsReader {
   readonly #cutter = new LineCutter();
   readonly #sql = new SqlReader();
-  readonly #sets = { roles: new Set<string>(), extensions: new Set<string>(), tablespaces: new Set<string>() };
+  readonly #sets = {
+    roles: new Set<string>(),
+    extensions: new Set<string>(),
+    tablespaces: new Set<string>(),
+    schemas: new Set<string>(),
+  };
   readonly #tables: TableName[] = [];
   readonly #commands: string[] = [];
   #setsTransactionTimeout = false;
@@ -48,12 +56,13 @@ export class NeedsReader {
 
   end(): DumpNeeds {
     for (const line of this.#cutter.end()) if (!this.done) this.#line(line);
-    const { roles, extensions, tablespaces } = this.#sets;
+    const { roles, extensions, tablespaces, schemas } = this.#sets;
     return {
       roles: [...roles].filter((name) => name !== 'PUBLIC'),
       extensions: [...extensions],
       tablespaces: [...tablespaces],
       tables: this.#tables,
+      schemas: [...schemas],
       commands: this.#commands,
       setsTransactionTimeout: this.#setsTransactionTimeout,
     };
@@ -68,7 +77,7 @@ export class NeedsReader {
   }
 
   #statement(text: string): void {
-    const { roles, extensions, tablespaces } = this.#sets;
+    const { roles, extensions, tablespaces, schemas } = this.#sets;
     const first = (pattern: RegExp, into: Set<string>): void => {
       const found = pattern.exec(text)?.[1];
       if (found !== undefined) into.add(readName(found));
@@ -78,6 +87,7 @@ export class NeedsReader {
     first(grantorOf, roles);
     first(extensionOf, extensions);
     first(tablespaceOf, tablespaces);
+    first(schemaOf, schemas);
     const table = tableOf.exec(text);
     if (table !== null)
       this.#tables.push({

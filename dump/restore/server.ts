@@ -14,6 +14,8 @@ export type FoundDatabase = {
   holds: string | null;
   /** Of users. */
   tables: readonly TableName[];
+  /** All of them. */
+  schemas: readonly string[];
   /** Sessions of others. */
   sessions: number;
 };
@@ -51,7 +53,7 @@ export async function lookAtServer(
   if (server.database === null) return { ...server, database: null };
   const content = server.allowsConnections
     ? await withClient(connection, whatItHolds, { signal, database })
-    : { holds: 'it takes no connections', tables: [] };
+    : { holds: 'it takes no connections', tables: [], schemas: [] };
   return { ...server, database: { ...server.database, ...content } };
 }
 
@@ -89,7 +91,7 @@ async function askServer(client: SqlClient, database: string): Promise<TargetSer
     ...server,
     major: supportedMajor(versionNumber, server.versionText),
     allowsConnections: found?.allowsConnections ?? true,
-    database: found === undefined ? null : { ...found, holds: null, tables: [] },
+    database: found === undefined ? null : { ...found, holds: null, tables: [], schemas: [] },
   };
 }
 
@@ -115,7 +117,7 @@ const databaseQuery = `
     FROM pg_database AS d WHERE datname = $1`;
 
 /** What an extension brought, or what every database has, does not count. */
-async function whatItHolds(client: SqlClient): Promise<Pick<FoundDatabase, 'holds' | 'tables'>> {
+async function whatItHolds(client: SqlClient): Promise<Pick<FoundDatabase, 'holds' | 'tables' | 'schemas'>> {
   const row = z.object({ relations: z.coerce.number(), functions: z.coerce.number(), schemas: z.coerce.number() });
   const { relations, functions, schemas } = await queryOne(client, contentQuery, [], row);
   const parts = [
@@ -125,7 +127,17 @@ async function whatItHolds(client: SqlClient): Promise<Pick<FoundDatabase, 'hold
   ] as const;
   const there = parts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`);
   const tables = await query(client, userTables, [], z.object({ schema: z.string(), name: z.string() }));
-  return { holds: there.length === 0 ? null : `it holds ${there.join(', ')}`, tables };
+  const found = await query(
+    client,
+    'SELECT nspname::text AS name FROM pg_namespace',
+    [],
+    z.object({ name: z.string() }),
+  );
+  return {
+    holds: there.length === 0 ? null : `it holds ${there.join(', ')}`,
+    tables,
+    schemas: found.map(({ name }) => name),
+  };
 }
 
 const ofUsers = (column: string): string =>

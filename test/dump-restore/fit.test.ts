@@ -44,10 +44,20 @@ const needs = {
   extensions: [],
   tablespaces: [],
   tables: [],
+  schemas: [],
   commands: [],
   setsTransactionTimeout: false,
 };
-const there = { owner: 'app', encoding: 'UTF8', collate: 'C', ctype: 'C', holds: null, tables: [], sessions: 0 };
+const there = {
+  owner: 'app',
+  encoding: 'UTF8',
+  collate: 'C',
+  ctype: 'C',
+  holds: null,
+  tables: [],
+  schemas: ['public'],
+  sessions: 0,
+};
 const options = dumpRestoreOptions.parse({});
 const question: FitQuestion = {
   source,
@@ -143,6 +153,25 @@ describe('is refused, with what would mend it', () => {
       'dump-unfit',
       /builtin/,
       /by hand/,
+    ],
+    [
+      'one schema of a new database, which does not have it',
+      { options: { ...options, schemas: ['sales'] } },
+      'dump-unfit',
+      /no schema 'sales'/,
+      /--select/,
+    ],
+    [
+      'one table in a schema that a database lacks',
+      {
+        mode: 'add',
+        options: { ...options, tables: ['t'] },
+        needs: { ...needs, tables: [{ schema: 'sales', name: 't' }] },
+        server: { ...server, database: there },
+      },
+      'dump-unfit',
+      /no schema 'sales'/,
+      /--select/,
     ],
     ['globals', { source: { ...source, kind: 'globals' } }, 'dump-unfit', /globals of a server/, /psql/],
     ['a whole server', { source: { ...source, kind: 'cluster' } }, 'dump-unfit', /whole server/, /psql/],

@@ -37,6 +37,7 @@ test('what a dump needs is read from its own SQL, and not from texts in it', () 
   const reader = new NeedsReader();
   reader.take(
     Buffer.from(`CREATE EXTENSION IF NOT EXISTS "uuid-ossp" WITH SCHEMA public;
+CREATE SCHEMA "My Schema";
 ALTER TABLE public.t OWNER TO "Ann O'Hara";
 CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$
 ALTER TABLE public.t OWNER TO nobody;
@@ -62,6 +63,7 @@ ALTER TABLE x OWNER TO not_read;
       { schema: 'public', name: 'a.b' },
       { schema: 's', name: 't2' },
     ],
+    schemas: ['My Schema'],
     commands: ['\\connect elsewhere'],
     setsTransactionTimeout: false,
   });
