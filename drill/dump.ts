@@ -143,7 +143,10 @@ async function holdDump(
   }
   const [first] = failures;
   if (first !== undefined && failures.length === repositories.length && first.code === 'backup-deleted') throw first;
-  return failures.map(({ message }) => `Not held, so that \`expire\` may delete it meanwhile: ${message}.`);
+  // A repository that no copy has reached yet, or that deletes it, takes nothing away from one that is held.
+  const told =
+    failures.length < repositories.length ? failures.filter(({ code }) => code !== 'backup-deleted') : failures;
+  return told.map(({ message }) => `Not held, so that \`expire\` may delete it meanwhile: ${message}.`);
 }
 
 function howRestored({ tool, tables: { found, expected }, jobs }: DumpRestoreResult): string {

@@ -11,6 +11,7 @@ import type { DumpRecord } from '../../repository/record.ts';
 import { targetOf } from '../dump/support.ts';
 import { alternate } from '../support/postgres.ts';
 import { openStage, type Stage } from '../support/stage.ts';
+import { withFar } from '../support/two.ts';
 import { changed, quiet } from './protected.ts';
 
 describe.each(alternate(1))('a drill of a dump, on PostgreSQL %s', (major) => {
@@ -31,18 +32,28 @@ describe.each(alternate(1))('a drill of a dump, on PostgreSQL %s', (major) => {
     await sql('CREATE TABLE t AS SELECT 1 AS id', [], 'other');
     dump = (await takeDump(stage.cluster, targetOf('the shop', { globals: true }), quiet)).record;
     other = (await takeDump(stage.cluster, targetOf('other', { format: 'plain' }), quiet)).record;
-    passed = await drill({ database: 'the shop' }, [
-      ['orders', 'the shop', 'SELECT count(*) = 1000 FROM orders'],
-      ['owner', 'the shop', `SELECT relowner = 'clerk'::regrole FROM pg_class WHERE relname = 'orders'`],
-      ['elsewhere', 'other', 'SELECT false'],
-    ]);
+    // No copy has reached the far repository yet.
+    const { cluster: andFar } = await withFar(stage);
+    passed = await drill(
+      { database: 'the shop' },
+      [
+        ['orders', 'the shop', 'SELECT count(*) = 1000 FROM orders'],
+        ['owner', 'the shop', `SELECT relowner = 'clerk'::regrole FROM pg_class WHERE relname = 'orders'`],
+        ['elsewhere', 'other', 'SELECT false'],
+      ],
+      andFar,
+    );
   });
 
   afterAll(() => stage?.dispose());
 
-  const drill = async (asked: { dump?: string; database?: string }, checks: [string, string, string][] = []) => {
+  const drill = async (
+    asked: { dump?: string; database?: string },
+    checks: [string, string, string][] = [],
+    from = stage.cluster,
+  ) => {
     const named = checks.map(([name, database, sql]) => ({ name, database, sql }));
-    const cluster = changed(stage.cluster, { drills: { checks: named } });
+    const cluster = changed(from, { drills: { checks: named } });
     const request = { kind: 'dump', reason: 'quarterly', requestedBy: 'ann', ...asked } as const;
     const { report } = await reportedDrill(cluster, request, quiet, null);
     return { report, result: report.result as DrillResult };
@@ -59,6 +70,7 @@ describe.each(alternate(1))('a drill of a dump, on PostgreSQL %s', (major) => {
       ['owner', true],
     ]);
     expect(result.restored).toMatchObject({ tables: { found: 1 }, largest: [{ table: 'orders', rows: 1000 }] });
+    expect(result.notes).toEqual([]);
     expect(report).toMatchObject({ status: 'SUCCESS', mode: 'dump', requestedBy: 'ann' });
     expect(renderReport(report)).toContain('DRILL PASSED');
     if (process.env.PGPROOF_TEST_LOG) console.log(renderReport(report), drillPage(report));
