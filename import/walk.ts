@@ -1,6 +1,6 @@
 import type { Stats } from 'node:fs';
 import { lstat, readdir, realpath } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { throwIfAborted } from '../core/abort.ts';
 import { PgproofError } from '../core/errors.ts';
 import { printable } from '../core/format.ts';
@@ -55,10 +55,19 @@ async function into(walked: Walked, folder: string, depth: number, signal: Abort
     if (stat.isSymbolicLink()) strange('a symlink, not followed');
     else if (!stat.isFile() && !isFolder) strange('no ordinary file');
     else if (!isFolder || (await isDirectoryDump(path))) walked.files.push({ path, place, name, isFolder, stat });
-    else if (physical.test(name)) continue;
+    else if (physical.test(name)) notePhysical(walked, place);
     else if (depth === deepest) strange(`a folder more than ${deepest} deep, not looked into`);
     else await into(walked, path, depth + 1, signal);
   }
+}
+
+/** import/physical reads them in the folder that was asked for, and nowhere below it. */
+function notePhysical({ strange }: Walked, place: string): void {
+  const above = dirname(place);
+  const owner = basename(place) === 'wal' || basename(above) !== 'base' ? above : dirname(above);
+  if (owner === '.' || basename(place) === 'restore_staging') return;
+  if (strange.some((one) => one.place === owner)) return;
+  strange.push({ place: owner, why: 'it has base backups or WAL of an older script: give this folder itself' });
 }
 
 /** As bytes: not every name is text. */

@@ -64,6 +64,19 @@ describe('a folder', () => {
     ]);
   });
 
+  test('names the folders below it that have base backups and WAL, which are read from there only', async () => {
+    const folder = tempDir();
+    for (const place of ['old/base/base_20260110_120000', 'old/base/base_20260117_120000', 'old/wal', 'archive/wal'])
+      mkdirSync(join(folder, place), { recursive: true });
+    const why = expect.stringContaining('give this folder itself');
+    const { strange } = await takeInventory(folder, {}, signal);
+    expect(strange).toEqual([
+      { place: 'archive', why },
+      { place: 'old', why },
+    ]);
+    expect((await takeInventory(join(folder, 'old'), {}, signal)).strange).toEqual([]);
+  });
+
   test('is a folder, and there', async () => {
     const file = fileIn(tempDir(), 'a.sql', sql);
     for (const path of [file, join(file, 'x'), '/nowhere'])
