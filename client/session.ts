@@ -2,6 +2,7 @@ import { hostname, userInfo } from 'node:os';
 import type { Command } from 'commander';
 import type { Config } from '../core/config.ts';
 import { asPgproofError, PgproofError } from '../core/errors.ts';
+import { forTerminal } from '../core/format.ts';
 import type { Progress, Run } from '../core/run.ts';
 import { openCluster } from '../host/cluster.ts';
 import { findConfig, parseConfig } from '../host/config.ts';
@@ -44,7 +45,7 @@ export function verb(action: VerbAction): (...args: unknown[]) => Promise<void> 
       const session = openSession(command.optsWithGlobals(), interrupt.signal);
       const answer = await action(session, ...positional);
       process.exitCode = answer.exitCode ?? 0;
-      await print(session.json ? `${JSON.stringify(answer.json, null, 2)}\n` : `${answer.text}\n`);
+      await print(session.json ? `${JSON.stringify(answer.json, null, 2)}\n` : `${forTerminal(answer.text)}\n`);
     } finally {
       interrupt.release();
     }
@@ -55,8 +56,8 @@ export function verb(action: VerbAction): (...args: unknown[]) => Promise<void> 
 export async function printError(thrown: unknown, json: boolean): Promise<number> {
   const error = asPgproofError(thrown);
   if (json) await print(`${JSON.stringify({ error: error.toDocument() }, null, 2)}\n`);
-  process.stderr.write(`pgproof: ${error.message} [${error.code}]\n`);
-  if (error.hint !== null) process.stderr.write(`${error.hint}\n`);
+  process.stderr.write(forTerminal(`pgproof: ${error.message} [${error.code}]\n`));
+  if (error.hint !== null) process.stderr.write(forTerminal(`${error.hint}\n`));
   if (error.code === 'internal' && isDenied(error.cause))
     process.stderr.write(`User '${userInfo().username}' may not do that: choose another place, or change its owner.\n`);
   else if (error.code === 'internal' && error.cause instanceof Error) process.stderr.write(`${error.cause.stack}\n`);
@@ -69,7 +70,7 @@ function isDenied(cause: unknown): boolean {
 }
 
 function openSession(options: Record<string, unknown>, signal: AbortSignal): Session {
-  const say = (line: string): void => void process.stderr.write(`${line}\n`);
+  const say = (line: string): void => void process.stderr.write(forTerminal(`${line}\n`));
   let host: Promise<Host> | undefined;
   const open = (): Promise<Host> =>
     openHost({

@@ -74,7 +74,9 @@ export class Unpacker {
     if (entry.kind === 'symlink') return this.#linkTablespace(entry.name, path);
     if (entry.kind !== 'file') throw unexpected(entry, `it is a ${entry.kind}`);
     if (this.#options.skip.has(entry.name)) return;
-    const opening = open(path, 'wx', 0o600);
+    const opening = open(path, 'wx', 0o600).catch((error: NodeJS.ErrnoException) => {
+      throw error.code === 'EEXIST' ? unexpected(entry, 'it is there twice') : error;
+    });
     opening.catch(() => {}); // seen when the file is written or closed, which may be a chunk later
     this.#file = { opening, writes: [], position: 0 };
   }

@@ -39,6 +39,11 @@ test('a misspelt verb is refused with the one that was meant', async () => {
   expect(error.message).toContain('backup');
 });
 
+test('what others gave commands no terminal: it is written out', async () => {
+  const { stderr } = await pgproof(['\x1b]0;title\x07\u009b31m\u202e']);
+  expect(stderr).toContain('\\u{1b}]0;title\\u{7}\\u{9b}31m\\u{202e}');
+});
+
 test('a misspelt option is refused', async () => {
   expect(await refusal(['list', '--ofline'])).toMatchObject({ exit: 2, code: 'usage' });
 });

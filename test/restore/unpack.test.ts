@@ -60,7 +60,7 @@ test.each<[string, string[]]>([
   const stream = execFileSync('tar', ['-cP', '-C', from, '--format=gnu', ...args]);
   const unpacker = open(root);
   const work = unpacker.write(stream).then(() => unpacker.finish());
-  await expect(work).rejects.toThrow();
+  await expect(work).rejects.toMatchObject({ code: 'restore-unverified' });
   await unpacker.abandon();
   expect(existsSync(join(root, '../outside'))).toBe(false);
   expect(existsSync('/tmp/outside')).toBe(false);
