@@ -55,7 +55,8 @@ async function lookAtOutbox({ outbox }: ReportSink): Promise<Finding[]> {
     ];
   const [oldest, ...others] = await listQueued(outbox);
   if (oldest === undefined) return [ok(name, 'no report waits to be sent')];
-  const detail = `${1 + others.length} reports wait to be sent, the oldest since ${oldest.slice(0, 16)}`;
+  const waiting = others.length === 0 ? '1 report waits' : `${1 + others.length} reports wait`;
+  const detail = `${waiting} to be sent, the oldest since ${oldest.slice(0, 16)}`;
   const isLong = oldest < compactTime(new Date(Date.now() - longWaitMs));
   return [
     isLong

@@ -72,6 +72,6 @@ export function incompleteRun(
       report: failed[0]?.report ?? null,
       reports: failed.flatMap(({ report }) => report ?? []),
     },
-    hint: `Each left a report of its own; the other dumps are whole. Afterwards: pgproof dump ${cluster}${again.join('')}${more === '' ? '' : ' …'}`,
+    hint: `Each left a report, which says what helps (pgproof reports ${cluster} --id …); the other dumps are whole. Afterwards: pgproof dump ${cluster}${again.join('')}${more === '' ? '' : ' …'}`,
   };
 }

@@ -72,7 +72,7 @@ function refuseForDumpall({ kind, databases }: DumpAsked, said: DumpOptions): vo
   if (option === undefined) return;
   throw new PgproofError('dump-refused', `${option} was given for a dump of ${what}, which pg_dumpall writes as SQL`, {
     facts: { option, kind },
-    hint: `Without it, or as dumps of databases: leave the kind away. pg_dumpall takes ${possible.join(', ')}.`,
+    hint: `Leave it away, or leave ${kind === 'globals' ? '--globals-only' : '--all'} away and have a dump of each database. pg_dumpall takes ${possible.join(', ')}.`,
   });
 }
 

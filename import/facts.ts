@@ -46,7 +46,9 @@ export function factsOf(dump: OldDump, zone: string | null): OldFacts {
       ...(isLaterThanFile
         ? [`begun after its file was written: the scripts' clock was not UTC, say which: --zone`]
         : []),
-      ...(time.isAssumed && zone === null && !isLaterThanFile ? ['its time is taken for UTC'] : []),
+      ...(time.isAssumed && zone === null && !isLaterThanFile
+        ? ['time without a zone, taken for UTC: --zone says otherwise']
+        : []),
       ...(time.from === 'file' ? ['nothing but its file says when it was made'] : []),
     ],
   };

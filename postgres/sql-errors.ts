@@ -95,5 +95,5 @@ function refusedHint(sqlstate: string, message: string, user: string): string {
   if (sqlstate === '42501') return `Run in that database, as a superuser: GRANT CONNECT ON DATABASE … TO "${user}";`;
   if (message.includes('pg_hba.conf'))
     return `Add a line for role ${user} to pg_hba.conf and reload the server: SELECT pg_reload_conf();`;
-  return `Make the role with the SQL that \`pgproof init\` prints, or let pg_hba.conf (and pg_ident.conf for peer) admit '${user}'.`;
+  return `Is there such a role? (What \`pgproof init\` prints makes pgproof's own.) If so, let pg_hba.conf (and pg_ident.conf for peer) admit '${user}'.`;
 }

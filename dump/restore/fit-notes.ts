@@ -43,7 +43,7 @@ function databaseNotes({ source, server, database, mode, options }: FitQuestion)
 function selectionNotes({ options: { tables } }: FitQuestion): string[] {
   if (tables.length === 0) return [];
   return [
-    'Of a single table come its definition and its rows, not its indexes, constraints and triggers: --list shows them, and --select brings what a list names.',
+    'Of a single table come its definition and its rows, not its indexes, constraints, triggers, and what numbers its rows by itself (identity, serial): --list shows them, and --select brings what a list names.',
   ];
 }
 

@@ -22,7 +22,7 @@ test('a run that made some dumps and not others names those that failed, and why
       report: 'shop/reports/2026/11/crm.json',
       reports: ['shop/reports/2026/11/crm.json', "shop/reports/2026/11/bob's db.json"],
     },
-    hint: `Each left a report of its own; the other dumps are whole. Afterwards: pgproof dump shop --database crm --database 'bob'\\''s db'`,
+    hint: `Each left a report, which says what helps (pgproof reports shop --id …); the other dumps are whole. Afterwards: pgproof dump shop --database crm --database 'bob'\\''s db'`,
   });
 });
 

@@ -256,7 +256,7 @@ test('scenario 42: a table whose server dies delays its rows; the log warns once
   await until(() => tries > before + 12, 20);
   expect(await look()).toMatchObject([
     { status: 'warning' },
-    { status: 'warning', detail: expect.stringContaining('1 reports wait') },
+    { status: 'warning', detail: expect.stringContaining('1 report waits') },
   ]);
   await server.start();
   await until(async () => (await listQueued(outbox)).length === 0, 20);
