@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { databaseArg, LineCutter, SqlReader } from '../../core/sql-text.ts';
+import { selectionArgs } from '../../dump/restore/argv.ts';
 import { planGlobals, statementsOf } from '../../dump/restore/globals-plan.ts';
 import { NeedsReader } from '../../dump/restore/needs.ts';
+import { type DumpRestoreOptions, dumpRestoreOptions } from '../../dump/restore/options.ts';
 import { ScriptFilter } from '../../dump/restore/script.ts';
 
 function pieces(sql: string, size = sql.length): { kind: string; text: string }[] {
@@ -190,4 +192,12 @@ COPY public.t (secret) FROM PROGRAM 'id';
 
 test('a name of a database is never a connection string', () => {
   expect(databaseArg(`host=evil 'x' \\`)).toBe(`dbname='host=evil \\'x\\' \\\\'`);
+});
+
+test('a table or schema that is asked for has to be in the dump: nothing restored is no success', () => {
+  const args = (options: DumpRestoreOptions) =>
+    selectionArgs({ options: dumpRestoreOptions.parse(options), noTablespaces: false, listFile: null });
+  expect(args({ tables: ['t'] })).toEqual(['--table=t', '--strict-names']);
+  expect(args({ schemas: ['s'] })).toEqual(['--schema=s', '--strict-names']);
+  expect(args({})).toEqual([]);
 });
