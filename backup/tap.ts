@@ -1,5 +1,5 @@
 import { PgproofError } from '../core/errors.ts';
-import { type TarEntry, TarReader } from '../postgres/tar/reader.ts';
+import { leadsElsewhere, type TarEntry, TarReader } from '../postgres/tar/reader.ts';
 import { type ChecksumAlgorithm, type FileChecksum, fileChecksum } from './checksum.ts';
 import { type PathKey, pathKey } from './manifest.ts';
 
@@ -55,6 +55,9 @@ export class Tap {
   }
 
   #begin(entry: TarEntry): void {
+    const isLink = entry.kind === 'symlink' && !/^pg_tblspc\/\d+$/.test(entry.name);
+    if (isLink || leadsElsewhere(entry))
+      throw unexpected(entry, isLink ? 'as a symlink' : 'with a name that leads elsewhere');
     this.#checksum = fileChecksum(this.#algorithm);
     this.#keepLeft = this.#wanted(entry);
     this.#keeping = this.#keepLeft > 0 ? [] : undefined;
@@ -86,12 +89,12 @@ export class Tap {
     // Folders and links are not in the manifest; a link's target is PostgreSQL's own tablespace_map once more.
     if (entry.kind === 'folder' || entry.kind === 'symlink') return;
     const path = pathKey(Buffer.concat([Buffer.from(this.#prefix), entry.rawName]));
-    if (entry.kind !== 'file' || this.#passed.has(path)) throw unexpected(entry, this.#passed.has(path));
+    if (entry.kind !== 'file' || this.#passed.has(path))
+      throw unexpected(entry, this.#passed.has(path) ? 'twice' : `as a ${entry.kind}`);
     this.#passed.set(path, { bytes: entry.bytes, checksum: this.#checksum.digest() });
   }
 }
 
-function unexpected({ name, kind }: TarEntry, twice: boolean): PgproofError {
-  const what = twice ? 'twice' : `as a ${kind}`;
+function unexpected({ name }: TarEntry, what: string): PgproofError {
   return new PgproofError('backup-unverified', `pg_basebackup sent '${name}' ${what}`, { facts: { path: name } });
 }

@@ -1,6 +1,6 @@
 import { type FileHandle, mkdir, open, symlink } from 'node:fs/promises';
 import { PgproofError } from '../core/errors.ts';
-import { type TarEntry, TarReader } from '../postgres/tar/reader.ts';
+import { leadsElsewhere, type TarEntry, TarReader } from '../postgres/tar/reader.ts';
 
 export type UnpackOptions = {
   /** The folder that the stream's names are relative to; it exists. */
@@ -135,10 +135,7 @@ export class Unpacker {
   }
 
   #pathOf(entry: TarEntry): Buffer {
-    const pieces = entry.name.split('/');
-    if (entry.name === '' || pieces.some((piece) => piece === '' || piece === '..') || entry.rawName.includes(0)) {
-      throw unexpected(entry, 'its name leads elsewhere');
-    }
+    if (leadsElsewhere(entry)) throw unexpected(entry, 'its name leads elsewhere');
     const raw =
       entry.kind === 'folder'
         ? Buffer.from(entry.rawName.toString('latin1').replace(/\/+$/, ''), 'latin1')

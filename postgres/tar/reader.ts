@@ -123,3 +123,7 @@ export class TarReader {
     this.#paddingLeft = (blockBytes - (bytes % blockBytes)) % blockBytes;
   }
 }
+
+/** Whether unpacking it would write outside of the folder. */
+export const leadsElsewhere = ({ name, rawName }: Pick<TarEntry, 'name' | 'rawName'>): boolean =>
+  name === '' || name.split('/').some((piece) => piece === '' || piece === '..') || rawName.includes(0);

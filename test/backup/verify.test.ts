@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ChecksumAlgorithm, checksumAlgorithms } from '../../backup/checksum.ts';
@@ -130,4 +130,16 @@ describe.each(majors)('what pg_basebackup of PostgreSQL %s sends', (major) => {
     const [row] = await server.sql('SELECT system_identifier::text AS id FROM pg_control_system()');
     expect(tap.kept.control?.readBigUInt64LE(0).toString()).toBe(row?.id);
   });
+});
+
+test.each([
+  ['a name that climbs out', ['--transform=s,^file$,base/../../file,', 'file']],
+  ['an absolute name', ['--transform=s,^file$,/tmp/file,', 'file']],
+  ['a link to somewhere', ['link']],
+])('an archive with %s is not whole: no restore would take it', (_, args) => {
+  const from = tempDir();
+  writeFileSync(join(from, 'file'), 'x');
+  symlinkSync('/tmp', join(from, 'link'));
+  const archive = execFileSync('tar', ['-cP', '-C', from, '--format=ustar', ...args]);
+  expect(() => verify(archive)).toThrow(expect.objectContaining({ code: 'backup-unverified' }));
 });
