@@ -44,7 +44,7 @@ export function checkExport(
   targets: readonly Pick<DumpTarget, 'kind' | 'options'>[],
 ): void {
   const { layout = 'files' } = dumps.export ?? {};
-  for (const { kind, options } of targets) checkLayout(layout, { kind, format: options.format });
+  for (const { kind, options } of targets) checkLayout(layout, { kind, format: options.format }, 'configured');
 }
 
 /** Whether the configuration dumps this database and no other. */
@@ -52,11 +52,19 @@ export function isAlone({ dumps }: Pick<ClusterConfig, 'dumps'>, { database }: P
   return dumps.databases !== 'all' && dumps.databases.length === 1 && dumps.databases[0] === database;
 }
 
-function checkLayout(layout: ExportConfig['layout'], { kind, format }: Pick<DumpRecord, 'kind' | 'format'>): void {
+function checkLayout(
+  layout: ExportConfig['layout'],
+  { kind, format }: Pick<DumpRecord, 'kind' | 'format'>,
+  from: 'asked' | 'configured' = 'asked',
+): void {
   if (layout === 'files' || kind !== 'database' || format === 'plain') return;
-  throw new PgproofError('usage', `layout 'tiers' holds plain SQL, and the dump is of format '${format}'`, {
+  const where = from === 'asked' ? '' : 'the configuration writes out every dump (dumps.export), and its ';
+  throw new PgproofError('usage', `${where}layout 'tiers' holds plain SQL, and the dump is of format '${format}'`, {
     facts: { layout, format },
-    hint: "Dump with format 'plain', or write it out with layout 'files'.",
+    hint:
+      from === 'asked'
+        ? "Dump with format 'plain', or write it out with layout 'files'."
+        : "Dump with format 'plain', or change dumps.export of the cluster to layout 'files'.",
   });
 }
 
