@@ -37,10 +37,12 @@ export function expireError(cluster: string, { repositories }: ExpireResult): Pg
   }
   const refused = repositories.filter(({ outcome }) => outcome === 'refused');
   if (refused.length === 0) return undefined;
-  const why = refused.map(({ repository, refusals }) => `${repository}: ${refusals.join('; ')}`).join('; ');
-  return new PgproofError('expire-refused', `nothing of ${cluster} was deleted: ${why}`, {
+  const why = refused.map(({ repository, refusals }) => `in ${repository}: ${refusals.join('; ')}`).join('; ');
+  // Whoever looked at one repository does not confirm for the others.
+  const again = `pgproof expire ${cluster}${refused.length === 1 ? ` --repository ${refused[0]?.repository}` : ''}`;
+  return new PgproofError('expire-refused', `nothing of ${cluster} was deleted ${why}`, {
     facts: { cluster, repositories: refused.map(({ repository }) => repository) },
-    hint: `Look at it with \`pgproof expire ${cluster} --dry-run\`; if it is right: \`pgproof expire ${cluster} --yes\`.`,
+    hint: `Look at it with \`${again} --dry-run\`; if it is right: \`${again} --yes\`.`,
   });
 }
 

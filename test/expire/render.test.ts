@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { type ExpiredRepository, noDumps } from '../../core/expired.ts';
+import { expireError } from '../../expire/cluster.ts';
 import { renderExpired } from '../../report/render/expire.ts';
 
 const done: ExpiredRepository = {
@@ -58,4 +59,16 @@ test('one that a person confirmed does not read as refused', () => {
   const text = renderExpired({ ...done, refusals: ['8 of 10 backups would go, more than half'] });
   expect(text).toContain('local: done\n  confirmed   8 of 10 backups would go, more than half');
   expect(text).not.toContain('REFUSED');
+});
+
+test('who confirms one that was refused confirms it for its repository, whatever was deleted in others', () => {
+  const refused: ExpiredRepository = { ...done, outcome: 'refused', refusals: ['8 of 10 backups would go'] };
+  const error = (repositories: ExpiredRepository[]) => expireError('shop', { confirmed: false, repositories });
+  expect(error([done, { ...refused, repository: 'far' }])).toMatchObject({
+    code: 'expire-refused',
+    message: 'nothing of shop was deleted in far: 8 of 10 backups would go',
+    hint: expect.stringContaining('`pgproof expire shop --repository far --yes`'),
+  });
+  expect(error([refused, { ...refused, repository: 'far' }])?.hint).toContain('`pgproof expire shop --yes`');
+  expect(error([done])).toBeUndefined();
 });

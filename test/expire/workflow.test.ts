@@ -70,7 +70,7 @@ test('expire as a person starts it: looked at, refused because it is more than h
   const refused = fleet.finish(await fleet.start('expire', { reason: 'the disk is full' }));
   const error = (await refused.catch((thrown: unknown) => thrown)) as PgproofError;
   expect(error).toMatchObject({ code: 'expire-refused' });
-  expect(error.hint).toContain('pgproof expire shop --yes');
+  expect(error.hint).toContain('pgproof expire shop --repository local --yes');
   expect(await ids()).toEqual(all);
   const said = (await listReports(repository, name)).find(({ id }) => `${error.facts.report}`.includes(id));
   expect(said).toMatchObject({ operation: 'expire', status: 'FAILED', reason: 'the disk is full' });
