@@ -24,7 +24,7 @@ export async function brokenObjectives(
     cluster.repositories.map((repository) =>
       lookAt(cluster, repository, written, { signal, now, limits }).catch((error: unknown) => {
         if (signal.aborted) throw error;
-        return unasked(repository.name, asPgproofError(error));
+        return unasked(repository.name, asCopied(cluster, repository.name, asPgproofError(error)));
       }),
     ),
   );
@@ -42,6 +42,13 @@ function unasked(repository: string, { code, message, facts, hint }: PgproofErro
     facts: { ...facts, repository },
     ...(hint === null ? {} : { hint }),
   });
+}
+
+/** Eras come to a repository that is only copied to with the first copy. */
+function asCopied({ name, written }: ProtectedCluster, repository: string, error: PgproofError): PgproofError {
+  if (error.code !== 'era-undeclared' || written.some((one) => one.name === repository)) return error;
+  const { code, message, facts } = error;
+  return new PgproofError(code, message, { facts, hint: `Nothing was copied there yet: pgproof copy ${name}` });
 }
 
 type Open = (options: { signal: AbortSignal }) => Promise<ProtectedCluster>;

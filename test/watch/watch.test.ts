@@ -96,6 +96,13 @@ test('a repository that cannot be asked is said, by its name', async () => {
   ]);
 });
 
+test('a repository that no copy has reached yet is told to be copied to', async () => {
+  const { cluster } = await openArchive(tempDir(), { era: false });
+  const hints = async (asked: ProtectedCluster) => (await brokenObjectives(asked, { signal })).map(({ hint }) => hint);
+  expect(await hints({ ...cluster, written: [] })).toEqual([expect.stringContaining('pgproof copy shop')]);
+  expect(await hints(cluster)).toEqual([expect.stringContaining('pgproof era new shop')]);
+});
+
 test('what could not be asked is not told to be mended', async () => {
   const cluster = await open({ backup: 1 });
   const looks = [
