@@ -33,7 +33,7 @@ export async function findRestorers(
       facts: { dump: source.what, dumpedBy: source.toolVersion, toolMajor: clients.major, serverMajor },
       hint:
         format >= setsTransactionTimeout
-          ? `Restore it into PostgreSQL ${format} or newer, or dump the database with the programs of PostgreSQL ${serverMajor}.`
+          ? `Restore it into PostgreSQL ${format} or newer, or dump the database with --format plain, from which that setting is left out.`
           : `Install the package postgresql-client-${serverMajor}, and let tools.bin find it (auto).`,
     },
   );
