@@ -1,7 +1,7 @@
 import type { ClusterConfig } from '../../core/config.ts';
 import { PgproofError } from '../../core/errors.ts';
 import type { Run } from '../../core/run.ts';
-import { findClients } from '../../postgres/clients.ts';
+import { type Clients, findClients } from '../../postgres/clients.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import { longestSeconds, spawnTool } from '../../postgres/run.ts';
 import { supportedMajors } from '../../postgres/version.ts';
@@ -29,19 +29,24 @@ export async function listDump(
   const clients = await findClients(tools, majorOf(source.toolVersion) ?? supportedMajors.newest, 'the dump');
   return inScratch(cluster, async (scratch) => {
     const path = source.format === 'directory' ? await stageList(source, scratch, run) : null;
-    const tool = spawnTool(clients, 'pg_restore', ['--list', ...(path === null ? [] : [path])], {
-      signal: run.signal,
-      timeoutSeconds: longestSeconds,
-      input: path === null,
-    });
-    const chunks: Buffer[] = [];
-    const reading = (async () => {
-      for await (const chunk of tool.stdout) chunks.push(chunk as Buffer);
-    })();
-    reading.catch(() => {});
-    if (path === null) await feed(tool, (take, watched) => source.read('dump', take, watched), run);
-    await tool.ended;
-    await reading;
-    return Buffer.concat(chunks).toString('utf8');
+    return listOf(source, clients, path, run);
   });
+}
+
+/** @param path of the dump, or of its list alone; null: it is read from its source. */
+export async function listOf(source: DumpSource, tools: Clients, path: string | null, run: Run): Promise<string> {
+  const tool = spawnTool(tools, 'pg_restore', ['--list', ...(path === null ? [] : [path])], {
+    signal: run.signal,
+    timeoutSeconds: longestSeconds,
+    input: path === null,
+  });
+  const chunks: Buffer[] = [];
+  const reading = (async () => {
+    for await (const chunk of tool.stdout) chunks.push(chunk as Buffer);
+  })();
+  reading.catch(() => {});
+  if (path === null) await feed(tool, (take, watched) => source.read('dump', take, watched), run);
+  await tool.ended;
+  await reading;
+  return Buffer.concat(chunks).toString('utf8');
 }

@@ -5,8 +5,10 @@ import { longestSeconds, spawnTool } from '../../postgres/run.ts';
 import { selectionArgs } from './argv.ts';
 import { feed } from './feed.ts';
 import { quoted } from './fit-words.ts';
+import { listOf } from './list.ts';
 import { type DumpNeeds, NeedsReader } from './needs.ts';
 import type { DecidedRestore } from './options.ts';
+import { refuseOtherList } from './selected.ts';
 import type { DumpSource } from './source.ts';
 
 /** SQL that has no rows for so long, such as INSERTs, is looked at so far only. */
@@ -16,7 +18,7 @@ const mostSqlBytes = 256 * 1024 * 1024;
  * What a dump asks of its server, by the SQL that would be run: of an archive pg_restore writes it, from its list alone. Reads the
  * beginning of the stream only.
  * @param path of the staged dump; null: it is read from its source.
- * @throws {PgproofError} `dump-unfit` where it has no table or schema of a name that was asked for; `tool-failed`, what `source.read` throws.
+ * @throws {PgproofError} `dump-unfit` where `options.select` is another dump's, or it has no table or schema of a name that was asked for; `tool-failed`, what `source.read` throws.
  */
 export async function surveyDump(
   source: DumpSource,
@@ -36,6 +38,7 @@ export async function surveyDump(
     );
     return needs.end();
   }
+  if (options.select !== null) refuseOtherList(options.select, await listOf(source, tools, path, run), source.what);
   const isNamed = options.tables.length + options.schemas.length > 0;
   if (options.content === 'data' && !isNamed) return needs.end();
   const args = selectionArgs({ options: { ...options, content: 'schema' }, noTablespaces: false, listFile });

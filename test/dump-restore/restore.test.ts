@@ -186,6 +186,8 @@ describe.each(alternate(0))('on PostgreSQL %s', (major) => {
       .split('\n')
       .filter((line) => /odd; name|SCHEMA - sales/.test(line))
       .join('\n');
+    const others = { select: select.replace(/^\d+/m, '99999') };
+    await expect(stage.plan(custom.id, { mode: 'add', options: others })).rejects.toMatchObject({ code: 'dump-unfit' });
     await stage.start(await stage.plan(custom.id, { mode: 'add', options: { select } }));
     expect(await stage.column(`SELECT count(*) FROM sales."odd; name"`, 'restored')).toEqual(['3']);
     await drop('restored');

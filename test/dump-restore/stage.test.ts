@@ -6,6 +6,7 @@ import { DirectoryUnpacker } from '../../dump/restore/directory.ts';
 import { asideName } from '../../dump/restore/finish.ts';
 import { decideRestore, dumpRestoreOptions } from '../../dump/restore/options.ts';
 import { wayOf } from '../../dump/restore/restore.ts';
+import { refuseOtherList } from '../../dump/restore/selected.ts';
 import { refuseWithoutRoom } from '../../dump/restore/stage.ts';
 import { tempDir } from '../support/temp.ts';
 
@@ -114,6 +115,31 @@ test('a database that holds something takes all of a dump or nothing, and only w
   }
   for (const mode of ['new', 'existing'] as const)
     expect(decideRestore({}, mode)).toEqual(dumpRestoreOptions.parse({}));
+});
+
+test('a list of another dump selects nothing: the same numbers stand for other things there', () => {
+  const list = `;
+; Archive created at 2026-11-21 18:00:00 UTC
+;
+216; 1259 16405 TABLE public big postgres
+215; 1259 16390 TABLE public odd; name postgres
+3361; 0 0 ENCODING - ENCODING
+`;
+  for (const own of [
+    list,
+    '216; 1259 16405 TABLE public big\r\n',
+    '215;',
+    ';216; 1 1 x\n\n 3361; 0 0 ENCODING - ENCODING',
+  ])
+    expect(() => refuseOtherList(own, list, 'a')).not.toThrow();
+  for (const other of [
+    '216; 1259 16406 TABLE public small postgres',
+    '99999; 1259 16405 TABLE public big postgres',
+    'big',
+  ])
+    expect(() => refuseOtherList(`${list}\n${other}\n`, list, 'a')).toThrow(
+      expect.objectContaining({ code: 'dump-unfit', facts: expect.objectContaining({ lines: [other] }) }),
+    );
 });
 
 test('a copy that has no room is refused, with the way that needs none', async () => {
