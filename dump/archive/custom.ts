@@ -1,15 +1,20 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type ArchiveCheck, type Entries, entriesOf, unverified } from './check.ts';
 import { Feed } from './reading.ts';
-import { readToc, type Toc } from './toc.ts';
+import { readEntries, readToc, type Toc } from './toc.ts';
 
 /** Kinds of blocks. Source: PostgreSQL src/bin/pg_dump/pg_backup_archiver.h. */
 const tableBlock = 1;
 const largeObjectsBlock = 3;
+/** The sign of a positive number: how a table of contents begins. */
+const sign = 0;
 
 /**
  * Follows an archive in custom format to its end: after the table of contents come blocks, each the data of one entry in chunks that
- * tell their length. It is whole when it ends after a block, and every entry with data had one.
- * Source: PostgreSQL src/bin/pg_dump/pg_backup_custom.c.
+ * tell their length. It is whole when it ends after a block, and every entry with data had one. Of PostgreSQL 16 and later the table of
+ * contents may come once more, at the end: `pg_dump -Fc > file` means to write it over the first one, with the places of the blocks,
+ * and has set its standard output to append.
+ * Source: PostgreSQL src/bin/pg_dump/pg_backup_custom.c, _CloseArchive; pg_backup_archiver.c, _allocAH.
  */
 export class CustomCheck implements ArchiveCheck {
   readonly #toc = new Feed(readToc('offset'));
@@ -37,6 +42,8 @@ export class CustomCheck implements ArchiveCheck {
 type Expected = 'kind' | 'id' | 'length' | 'bytes' | 'object';
 
 class Blocks {
+  readonly #toc: Toc;
+  #again: Feed<Toc> | undefined;
   readonly #numberBytes: number;
   readonly #missing: Set<number>;
   #expected: Expected = 'kind';
@@ -45,18 +52,25 @@ class Blocks {
   /** The beginning of a number whose end is in the next chunk. */
   #begun: Buffer = Buffer.alloc(0);
 
-  constructor({ intBytes, data }: Toc) {
-    this.#numberBytes = 1 + intBytes;
-    this.#missing = new Set(data.map(({ dumpId }) => dumpId));
+  constructor(toc: Toc) {
+    this.#toc = toc;
+    this.#numberBytes = 1 + toc.form.intBytes;
+    this.#missing = new Set(toc.data.map(({ dumpId }) => dumpId));
   }
 
   read(chunk: Buffer): void {
     for (let at = 0; at < chunk.length; ) {
-      if (this.#expected === 'bytes') {
+      if (this.#again !== undefined) {
+        const taken = this.#again.push(chunk.subarray(at));
+        if (taken < chunk.length - at) throw unverified('something follows its second table of contents');
+        at += taken;
+      } else if (this.#expected === 'bytes') {
         const passed = Math.min(this.#left, chunk.length - at);
         at += passed;
         this.#left -= passed;
         if (this.#left === 0) this.#expected = 'length';
+      } else if (this.#expected === 'kind' && chunk[at] === sign && this.#missing.size === 0) {
+        this.#again = new Feed(readEntries(this.#toc.form));
       } else if (this.#expected === 'kind') {
         this.#begin(chunk[at] as number);
         at += 1;
@@ -78,6 +92,9 @@ class Blocks {
     if (this.#expected !== 'kind') throw unverified('it ends within a block of data');
     const [first] = this.#missing;
     if (first !== undefined) throw unverified(`${this.#missing.size} entries have no data, such as ${first}`);
+    if (this.#again === undefined) return;
+    if (this.#again.result === undefined) throw unverified('it ends in its second table of contents');
+    if (!isDeepStrictEqual(this.#again.result, this.#toc)) throw unverified('its two tables of contents differ');
   }
 
   #begin(kind: number): void {

@@ -1,4 +1,7 @@
-/** Reads what comes in chunks: `yield n` asks for the next n bytes, which may be used until the next one is asked for. */
+/**
+ * Reads what comes in chunks: `yield n` asks for the next n bytes, which may be used until the next one is asked for; `yield -n` passes
+ * over n bytes, of which none is kept.
+ */
 export type Reading<Result> = Generator<number, Result, Buffer>;
 
 /** Feeds a `Reading` with chunks as they come. */
@@ -38,7 +41,13 @@ export class Feed<Result> {
       this.#held = Buffer.alloc(0);
       this.#hand(asked);
     }
-    while (this.#result === undefined && at + this.#wanted <= chunk.length) {
+    while (this.#result === undefined) {
+      if (this.#wanted < 0) {
+        const passed = Math.min(-this.#wanted, chunk.length - at);
+        at += passed;
+        this.#wanted += passed;
+      }
+      if (this.#wanted < 0 || at + this.#wanted > chunk.length) break;
       at += this.#wanted;
       this.#hand(chunk.subarray(at - this.#wanted, at));
     }

@@ -3,8 +3,7 @@ import type { Reading } from './reading.ts';
 
 /** What an archive of pg_dump says is in it. Only what has data is kept of its entries. */
 export type Toc = {
-  /** How its numbers are written. */
-  intBytes: number;
+  form: TocForm;
   total: number;
   tables: number;
   tableData: number;
@@ -13,6 +12,9 @@ export type Toc = {
 
 /** Large objects are one entry of many files, which a list of their own names. */
 export type TocData = { dumpId: number; isObjects: boolean };
+
+/** How its numbers and entries are written. */
+export type TocForm = { kind: TocKind; minor: number; intBytes: number; offsetBytes: number };
 
 /** What follows each entry: an offset in custom, a file's name in directory and tar. */
 export type TocKind = 'offset' | 'file';
@@ -43,7 +45,17 @@ export function* readToc(kind: TocKind): Reading<Toc> {
   else yield* int();
   for (let field = 0; field < 7; field += 1) yield* int(); // when it was made
   for (let text = 0; text < 3; text += 1) yield* skipText(intBytes); // database, versions of server and pg_dump
-  const toc: Toc = { intBytes, total: yield* int(), tables: 0, tableData: 0, data: [] };
+  return yield* readEntries({ kind, minor, intBytes, offsetBytes });
+}
+
+/**
+ * The table of contents alone.
+ * @throws {PgproofError} `dump-unverified`
+ */
+export function* readEntries(form: TocForm): Reading<Toc> {
+  const { kind, minor, intBytes, offsetBytes } = form;
+  const int = () => readInt(intBytes);
+  const toc: Toc = { form, total: yield* int(), tables: 0, tableData: 0, data: [] };
   for (let entry = 0; entry < toc.total; entry += 1) {
     const dumpId = yield* int();
     const hasData = (yield* int()) !== 0;
@@ -75,11 +87,15 @@ function* readInt(bytes: number): Reading<number> {
 function* skipText(intBytes: number): Reading<number | null> {
   const length = yield* readInt(intBytes);
   if (length < 0) return null;
-  yield length;
+  yield -length;
   return length;
 }
 
+/** pg_dump's own words for a kind of entry have some twenty bytes. */
+const longestText = 1024;
+
 function* readText(intBytes: number): Reading<string | null> {
   const length = yield* readInt(intBytes);
+  if (length > longestText) throw unverified(`an entry's kind has ${length} bytes`);
   return length < 0 ? null : (yield length).toString('utf8');
 }

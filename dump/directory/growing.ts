@@ -43,8 +43,8 @@ export class GrowingFolder {
     }
     if (this.files.size > 0) this.#pids ??= processesOf(this.#group);
     const open = hasEnded ? new Set<string>() : openFiles(this.#pids ?? []);
-    // Only what was here at the last look: a file has its name a moment before its writer has it open.
-    for (const file of known) file.isWhole = !open.has(file.path);
+    // A file has its name a moment before its writer has it open: one that was not here at the last look, or is empty, may be about to grow.
+    for (const file of known) file.isWhole = hasEnded || (file.bytes > 0 && !open.has(file.path));
     // Sizes last: a whole file has the size that it keeps.
     return [...known, ...fresh.map((name) => this.files.get(name) as GrowingFile)].reduce((grown, file) => {
       const before = file.bytes;

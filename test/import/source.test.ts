@@ -58,6 +58,18 @@ const original = (name: string): string =>
     .update(readFileSync(join(made, name)))
     .digest('hex');
 
+test('an archive that pg_dump wrote to its standard output, and that was a file, is whole', async () => {
+  const file = join(made, 'redirected.dump');
+  // From 16 on its table of contents is in it twice, the second time at its end.
+  await script(server, `pg_dump -Fc "dbname='shop \\"of\\" sun'" > "$FILE"`, { FILE: file });
+  expect(await sha256(file)).toBe(original('redirected.dump'));
+  const cut = join(tempDir(), 'cut.dump');
+  writeFileSync(cut, readFileSync(file).subarray(0, -30));
+  await expect(sha256(cut)).rejects.toMatchObject({ code: 'object-damaged' });
+  appendFileSync(file, 'more');
+  await expect(sha256(file)).rejects.toMatchObject({ code: 'object-damaged' });
+});
+
 describe('the bytes of a dump', () => {
   const combinations = [
     [],
