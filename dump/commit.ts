@@ -4,12 +4,11 @@ import type { Copies } from '../parts/copies.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { commitDump, dumpParts } from '../repository/dumps.ts';
 import { dumpPartPrefix } from '../repository/layout.ts';
-import { listDumpsIn } from '../repository/merged.ts';
 import { assertOwner } from '../repository/owner.ts';
 import type { DumpRecord } from '../repository/record.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { UnsignedDump } from './record.ts';
-import { suddenlySmall } from './size.ts';
+import { lastAlike, suddenlySmall } from './size.ts';
 
 /** A dump that exists, and where. */
 export type TakenDump = { record: DumpRecord; copies: Pick<Copies, 'dropped'> & { repositories: string[] } };
@@ -26,13 +25,8 @@ export async function commit(
   run: Run,
 ): Promise<TakenDump> {
   run.progress({ phase: 'commit' });
-  const { entries } = await listDumpsIn(cluster.repositories, cluster.keys, cluster.name, { signal: run.signal });
-  const small = suddenlySmall(
-    dump,
-    entries.flatMap((entry) =>
-      entry.state === 'whole' && entry.record.startedAt < dump.startedAt ? [entry.record] : [],
-    ),
-  );
+  const nearest = copies.live.find((repository) => copies.isRequired(repository)) ?? (copies.live[0] as Repository);
+  const small = suddenlySmall(dump, await lastAlike(cluster, nearest, dump, run.signal));
   const record = { ...dump, findings: [...dump.findings, ...(small === null ? [] : [small])] };
   // All of them before the first is committed: what fails now leaves no dump anywhere.
   await copies.each(run.signal, async (repository, signal) => {
