@@ -14,5 +14,7 @@ export async function readPassphraseAt(place: PassphrasePlace): Promise<string> 
   const passphrase = text.replace(/\r?\n$/, '');
   if (passphrase !== '') return passphrase;
   const where = 'file' in place ? `'${place.file}'` : `the environment variable ${place.env}`;
-  throw new PgproofError('usage', `there is no passphrase in ${where}`);
+  throw new PgproofError('usage', `there is no passphrase in ${where}`, {
+    hint: 'Give a file that has it: --passphrase-file. A variable has to be set where this runs: a worker has those that it was started with.',
+  });
 }
