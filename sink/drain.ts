@@ -44,8 +44,8 @@ async function drainOne(outbox: string, name: string, send: SendReport, drained:
   }
 }
 
-/** 22: data exception; 23: a constraint. Everything else is wrong with the table or the server, and so with every row. */
-const isOfTheRow = ({ facts }: PgproofError): boolean => /^2[23]/.test(String(facts.sqlstate));
+/** 22: data exception; 23: a constraint; P0: a trigger's. Everything else is wrong with the table or the server, and so with every row. */
+const isOfTheRow = ({ facts }: PgproofError): boolean => /^(?:2[23]|P0)/.test(String(facts.sqlstate));
 
 const told = (name: string, { code, message, facts, hint }: PgproofError): PgproofError =>
   new PgproofError(code, `the report in '${name}': ${message}`, {

@@ -171,16 +171,23 @@ test('the loops of a worker send what waits, whether or not the host has a clust
 
 test('a report that the table refuses waits, and one that cannot be read is put aside; the others go', async () => {
   await sql(`${asTheirMigration}; ALTER TABLE db_backup_job ADD CHECK (status <> 'CANCELLED')`);
+  await sql(`CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE $$no$$; END';
+    CREATE TRIGGER t BEFORE INSERT ON db_backup_job FOR EACH ROW WHEN (NEW.status = 'FAILED') EXECUTE FUNCTION refuse()`);
+  await queueReport(sink, reportOf({ at: '20261120T140500Z', status: 'FAILED' }));
   await queueReport(sink, reportOf({ at: '20261120T140501Z', status: 'CANCELLED' }));
   await queueReport(sink, reportOf({ at: '20261120T140502Z' }));
   writeFileSync(join(sink.outbox, '20261120T140500Z-backup-00000000.shop.json'), '{"formatVersion":1}');
   const { sent, refused, setAside } = await drainOutbox(sink, { signal });
   expect({ sent, refused, setAside }).toMatchObject({
     sent: 1,
-    refused: [{ code: 'sql-failed', facts: { sqlstate: '23514' } }],
+    refused: [
+      { code: 'sql-failed', facts: { sqlstate: 'P0001' } },
+      { code: 'sql-failed', facts: { sqlstate: '23514' } },
+    ],
     setAside: [{ code: 'record-invalid' }],
   });
-  expect(await listQueued(sink.outbox)).toEqual([expect.stringContaining('20261120T140501Z')]);
+  const waits = ['20261120T140500Z', '20261120T140501Z'].map((time) => expect.stringContaining(time));
+  expect(await listQueued(sink.outbox)).toEqual(waits);
   expect(await listSetAside(sink.outbox)).toHaveLength(1);
   expect(await look()).toMatchObject([{ status: 'ok' }, { name: 'report-outbox', status: 'warning' }]);
 });
@@ -220,6 +227,7 @@ test('the table may lie in a schema of its own, whose doors the error opens', as
 test.each([
   ['CREATE VIEW db_backup_job AS SELECT 1 AS id', 'is no table'],
   ['CREATE TABLE db_backup_job (id varchar(36))', 'has no unique id'],
+  ['CREATE TABLE db_backup_job (id varchar(36) UNIQUE DEFERRABLE)', 'has no unique id'],
   ['CREATE TABLE db_backup_job (number int)', 'has no column id'],
 ])('%s: refused, and nothing of it is changed', async (statement, why) => {
   await sql(statement);
