@@ -143,8 +143,14 @@ function toolError(
 
 function lastWords(lines: readonly string[]): string {
   const spoken = lines.filter((line) => line.trim() !== '' && !/: hint: /.test(line));
-  return spoken.findLast((line) => /error|fatal/i.test(line)) ?? spoken.at(-1) ?? 'it said nothing';
+  const errors = spoken.filter((line) => /error|fatal/i.test(line));
+  return (
+    errors.findLast((line) => !line.endsWith(followsFromAnother)) ?? errors.at(-1) ?? spoken.at(-1) ?? 'it said nothing'
+  );
 }
+
+/** What pg_dump says at last when one of its jobs has failed, which has said why. */
+const followsFromAnother = 'a worker process died unexpectedly';
 
 /** The last bytes of a stream: enough to say what went wrong, and bounded whatever the tool prints. */
 function keepTail(stream: Readable, maxBytes: number): () => string {

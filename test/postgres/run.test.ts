@@ -50,6 +50,21 @@ test('a tool that fails is named with its exit code and last words', async () =>
   );
 });
 
+test('where a job of pg_dump failed, what it said is told, and not that it is gone', async () => {
+  const said = ['error: could not obtain lock on relation "t"', 'detail: Somebody asked for it.'];
+  const last = 'error: a worker process died unexpectedly';
+  script(
+    'pg_dump',
+    [...said, last]
+      .map((line) => `echo 'pg_dump: ${line}' >&2`)
+      .join('\n')
+      .concat('\nexit 1'),
+  );
+  await expect(runTool(scripts, 'pg_dump', [], calm())).rejects.toThrow(`(exit code 1): pg_dump: ${said[0]}`);
+  script('pg_dump', `echo 'pg_dump: ${last}' >&2; exit 1`);
+  await expect(runTool(scripts, 'pg_dump', [], calm())).rejects.toThrow(last);
+});
+
 test('a tool that is not there fails with its name', async () => {
   await expect(runTool(scripts, 'nothing', [], calm())).rejects.toMatchObject({
     code: 'tool-failed',
