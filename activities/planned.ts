@@ -3,6 +3,7 @@ import type { PlannedFile } from '../dump/restore/plan-record.ts';
 import { loadDumpPlan } from '../dump/restore/plans.ts';
 import type { DumpSource } from '../dump/restore/source.ts';
 import { startDumpRestore } from '../dump/restore/start.ts';
+import { startWholeRestore } from '../dump/restore/whole/start.ts';
 import type { Host } from '../host/host.ts';
 import { clusterConfig } from '../host/lookup.ts';
 import { fileDumpSource } from '../import/dump-source.ts';
@@ -28,12 +29,22 @@ export async function plannedRestore(host: Host, cluster: ProtectedCluster, plan
     };
   }
   const server = { name: plan.server, config: clusterConfig(host, plan.server) };
+  const options = { openFile: openPlannedFile };
+  if (plan.kind === 'whole') {
+    return {
+      order: { mode: 'dump', tool: 'psql' },
+      carryOut: async (run) => ({
+        status: 'SUCCESS',
+        result: await startWholeRestore(cluster, plan, server, run, options),
+      }),
+    };
+  }
   const tool = plan.source.format === 'plain' ? 'psql' : 'pg_restore';
   return {
     order: { database: plan.database, mode: 'dump', tool },
     carryOut: async (run) => ({
       status: 'SUCCESS',
-      result: await startDumpRestore(cluster, plan, server, run, { openFile: openPlannedFile }),
+      result: await startDumpRestore(cluster, plan, server, run, options),
     }),
   };
 }

@@ -5,19 +5,20 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { openPlannedFile } from '../activities/planned.ts';
 import { databaseName } from '../core/dump.ts';
 import { PgproofError } from '../core/errors.ts';
-import { confirmPlan, needsConfirmation, refuseUnconfirmed } from '../dump/restore/confirm.ts';
+import { confirmPlan, nameToSay, needsConfirmation, refuseUnconfirmed } from '../dump/restore/confirm.ts';
 import { listDump } from '../dump/restore/list.ts';
 import type { DumpRestoreOptions } from '../dump/restore/options.ts';
 import { planDumpRestore, type RestoreServer } from '../dump/restore/plan.ts';
-import type { PlanMode } from '../dump/restore/plan-record.ts';
+import type { AnyDumpPlan, PlanMode } from '../dump/restore/plan-record.ts';
 import { loadDumpPlan } from '../dump/restore/plans.ts';
 import { type DumpSource, dumpSource } from '../dump/restore/source.ts';
+import { planWholeRestore } from '../dump/restore/whole/plan.ts';
 import { clusterConfig } from '../host/lookup.ts';
 import { cbcCiphers } from '../import/peel.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { findDumpIn } from '../repository/merged.ts';
 import { passphraseOptions, passphrasePlace } from './passphrase.ts';
-import { renderDumpPlan } from './restore-text.ts';
+import { renderDumpPlan, renderWholePlan } from './restore-text.ts';
 import type { Answer, Session } from './session.ts';
 
 /** What `restore plan` can be told of a dump. */
@@ -26,7 +27,10 @@ export function dumpPlanOptions(command: Command): Command {
   return passphraseOptions(
     command
       .option('--dump <id|file>', 'restore a dump in place of files: its id, or a file (a path with a /)')
-      .option('--database <name>', 'of a dump: the database to be; it must not exist')
+      .option(
+        '--database <name>',
+        'of a dump: the database to be; it must not exist. A dump of the globals or of a whole server has none',
+      )
       .option('--server <cluster>', "of a dump: the server of another cluster of this host; default: the cluster's own")
       .option('--user <role>', "of a dump: connect as this role; default: the configuration's")
       .option('--existing', 'the database is there: it must be empty, unless only a part is restored')
@@ -67,12 +71,19 @@ export async function planDump(session: Session, name: string): Promise<Answer> 
     const list = await listDump(cluster, server.config.tools, await sourceOf(cluster, dump, session), run);
     return { json: { cluster: name, dump: asked, list: list.split('\n') }, text: list.trimEnd() };
   }
+  const user = (options.user as string | undefined) ?? null;
+  if (options.database === undefined) {
+    refuseOfDatabases(options);
+    const globals = (options.globals as 'missing' | 'replace' | undefined) ?? 'missing';
+    const plan = await planWholeRestore(cluster, server, { dump, globals, user }, run);
+    return { json: plan, text: renderWholePlan(plan) };
+  }
   const request = {
     dump,
-    database: databaseOf(options),
+    database: databaseOf(options.database),
     mode: modeOf(options),
     options: await optionsOf(options),
-    user: (options.user as string | undefined) ?? null,
+    user,
   };
   const plan = await planDumpRestore(cluster, server, request, run);
   return { json: plan, text: renderDumpPlan(plan) };
@@ -86,18 +97,21 @@ export async function confirmOnHost(session: Session, name: string, planId: stri
   const cluster = await session.cluster(name);
   const plan = await loadDumpPlan(cluster, planId);
   if (plan === null || !needsConfirmation(plan)) return;
-  const said = (session.options.confirm as string | undefined) ?? (await typed(session, plan.database));
+  const said = (session.options.confirm as string | undefined) ?? (await typed(session, questionOf(plan)));
   if (said === null) refuseUnconfirmed(plan);
   else await confirmPlan(cluster, plan, said, session.requestedBy);
 }
 
-async function typed({ json, signal }: Session, database: string): Promise<string | null> {
+const questionOf = (plan: AnyDumpPlan): string =>
+  plan.kind === 'dump'
+    ? `This changes the database '${nameToSay(plan)}', which is there. Type its name: `
+    : `This restores a whole server into that of the cluster '${nameToSay(plan)}'. Type its name: `;
+
+async function typed({ json, signal }: Session, question: string): Promise<string | null> {
   if (json || !process.stdin.isTTY) return null;
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    return await terminal.question(`This changes the database '${database}', which is there. Type its name: `, {
-      signal,
-    });
+    return await terminal.question(question, { signal });
   } finally {
     terminal.close();
   }
@@ -133,11 +147,19 @@ async function sourceOf(cluster: ProtectedCluster, dump: Chosen, { signal }: Ses
   return dumpSource(cluster, record);
 }
 
-function databaseOf({ database }: Session['options']): string {
-  if (database === undefined)
-    throw new PgproofError('usage', 'say which database to restore into: --database NAME', {
-      hint: 'A new name is the safe choice: the restored database can be looked at before anything uses it.',
-    });
+/** What pg_dumpall wrote is run as it is. */
+function refuseOfDatabases(options: Session['options']): void {
+  const ofDatabases = ['existing', 'table', 'schema', 'select', 'schemaOnly', 'dataOnly', 'jobs', 'owner'];
+  const given = [...ofDatabases, 'singleTransaction'].find((option) => options[option] !== undefined);
+  const stray = given ?? (options.privileges === false ? 'no-privileges' : undefined);
+  if (stray === undefined) return;
+  const typed = stray.replace(/[A-Z]/g, (sign) => `-${sign.toLowerCase()}`);
+  throw new PgproofError('usage', `--${typed} needs --database NAME: say which database to restore into`, {
+    hint: 'Without it, the globals of a server or a whole server are restored as they were dumped.',
+  });
+}
+
+function databaseOf(database: unknown): string {
   const parsed = databaseName.safeParse(database);
   if (parsed.success) return parsed.data;
   throw new PgproofError('usage', `--database '${database}': ${parsed.error.issues[0]?.message}`);

@@ -1,7 +1,8 @@
 import { formatBytes } from '../core/format.ts';
 import { shellQuoted } from '../core/shell.ts';
 import { formatTarget } from '../core/target.ts';
-import type { DumpPlan, PlanMode } from '../dump/restore/plan-record.ts';
+import { nameToSay } from '../dump/restore/confirm.ts';
+import type { AnyDumpPlan, DumpPlan, PlanMode, WholePlan } from '../dump/restore/plan-record.ts';
 import type { RestorePlan } from '../restore/record.ts';
 
 /** What will happen, before it does. */
@@ -35,24 +36,48 @@ export function renderPlan(plan: RestorePlan): string {
 
 /** What will happen to which database, before it does. */
 export function renderDumpPlan(plan: DumpPlan): string {
-  const { source, options } = plan;
-  const size = source.plainBytes === null ? '' : `, ${formatBytes(source.plainBytes)}`;
-  const from = `${source.database ?? 'a database'}${source.version === null ? '' : ` of PostgreSQL ${source.version}`}`;
+  const { options } = plan;
   const parts = [...options.tables, ...options.schemas.map((name) => `schema ${name}`)].join(', ');
-  const facts: [string, string][] = [
-    ['plan', plan.id],
-    ['dump', `${source.what} (${source.format}${size})`],
-    ['taken', `${from}${source.takenAt === null ? '' : `, ${source.takenAt}`}`],
-    ['server', `${plan.server}, PostgreSQL ${plan.serverVersion}${plan.user === null ? '' : `, as role ${plan.user}`}`],
+  return planText(plan, [
     ['database', `${plan.database}: ${modeTexts[plan.mode]}`],
     [
       'what',
       `${contentTexts[options.content]}${parts === '' ? '' : ` of ${parts}`}${options.select === null ? '' : ', as selected'}`,
     ],
     ['how', howText(plan)],
+  ]);
+}
+
+/** What will happen to which server, before it does. */
+export function renderWholePlan(plan: WholePlan): string {
+  const makes = plan.makes.length === 0 ? 'none: all of them are there' : plan.makes.join(', ');
+  const others = plan.globals === 'missing' ? 'those that exist are left alone' : 'those that differ are changed';
+  return planText(plan, [
+    [
+      'what',
+      plan.of === 'globals'
+        ? 'the globals: roles, and what is granted to them'
+        : 'the whole server: roles and all databases',
+    ],
+    ['makes', `roles: ${makes}; ${others}`],
+    ['how', 'psql, which stops at the first error'],
+  ]);
+}
+
+function planText(plan: AnyDumpPlan, what: [string, string][]): string {
+  const { source } = plan;
+  const size = source.plainBytes === null ? '' : `, ${formatBytes(source.plainBytes)}`;
+  const of = source.database ?? (plan.kind === 'dump' ? 'a database' : 'a server');
+  const from = `${of}${source.version === null ? '' : ` of PostgreSQL ${source.version}`}`;
+  const facts: [string, string][] = [
+    ['plan', plan.id],
+    ['dump', `${source.what} (${source.format}${size})`],
+    ['taken', `${from}${source.takenAt === null ? '' : `, ${source.takenAt}`}`],
+    ['server', `${plan.server}, PostgreSQL ${plan.serverVersion}${plan.user === null ? '' : `, as role ${plan.user}`}`],
+    ...what,
     ['held', plan.holds[0] === undefined ? 'nowhere' : `by ${plan.holds[0].id}; see pgproof hold list ${plan.cluster}`],
   ];
-  const confirm = plan.confirmed === null ? ` --confirm ${shellQuoted(plan.database)}` : '';
+  const confirm = plan.confirmed === null ? ` --confirm ${shellQuoted(nameToSay(plan))}` : '';
   return [
     ...facts.map(([name, value]) => `${name.padEnd(11)}${value}`),
     ...plan.conflicts.map((conflict) => `conflict   ${conflict}`),

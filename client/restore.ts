@@ -33,7 +33,10 @@ export const restoreVerb = (): Command =>
         .description('carries out a plan; run it again to go on after an interruption')
         .argument('<cluster>')
         .argument('<plan>', 'its id, as `restore plan` printed it')
-        .option('--confirm <database>', 'the name of the database that is there and will be changed')
+        .option(
+          '--confirm <database>',
+          'the name of the database that is there and will be changed; of the cluster whose server takes a whole dump',
+        )
         .action(verb(start)),
     );
 
@@ -80,7 +83,7 @@ function refuseIncomplete(options: Session['options']): void {
   const missing = options.to === undefined ? '--to <target>' : options.into === undefined ? '--into <folder>' : null;
   if (missing === null) return;
   throw new PgproofError('usage', `required option '${missing}' not specified`, {
-    hint: 'A point in time: --to TARGET --into FOLDER. A dump: --dump ID --database NAME.',
+    hint: 'A point in time: --to TARGET --into FOLDER. A dump: --dump ID --database NAME; of globals or a whole server: --dump ID --server CLUSTER.',
   });
 }
 

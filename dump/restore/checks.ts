@@ -1,6 +1,6 @@
 import { abortReason } from '../../core/abort.ts';
 import type { ConnectionConfig, DrillCheckConfig } from '../../core/config.ts';
-import { asPgproofError } from '../../core/errors.ts';
+import { asPgproofError, type Facts, PgproofError } from '../../core/errors.ts';
 import type { DrillCheckResult } from '../../core/report.ts';
 import { askAssertion } from '../../postgres/assertion.ts';
 import { withClient } from '../../postgres/client.ts';
@@ -18,6 +18,20 @@ export async function askChecks(
   const results: DrillCheckResult[] = [];
   for (const { name, sql } of checks) results.push({ name, ...(await ask(connection, database, sql, signal)) });
   return results;
+}
+
+/**
+ * Everything is there, and the questions of the configuration say that it is not what it should be.
+ * @throws {PgproofError} `restore-unverified`
+ */
+export function refuseFailed(checks: readonly DrillCheckResult[], facts: Facts): void {
+  const failed = checks.filter(({ passed }) => passed !== true);
+  if (failed.length === 0) return;
+  const told = failed.map(({ name, detail }) => `${name}: ${detail}`).join('; ');
+  throw new PgproofError('restore-unverified', `checks of what was restored did not pass: ${told}`, {
+    facts: { ...facts, checks: failed.map(({ name }) => name) },
+    hint: 'Look at what is in it; the checks stand in the configuration, under drills.',
+  });
 }
 
 async function ask(

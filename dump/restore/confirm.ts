@@ -1,29 +1,32 @@
-import { PgproofError } from '../../core/errors.ts';
+import { type Facts, PgproofError } from '../../core/errors.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
-import type { DumpPlan } from './plan-record.ts';
+import type { AnyDumpPlan } from './plan-record.ts';
 import { saveDumpPlan } from './plans.ts';
 
-export const needsConfirmation = ({ confirmed }: DumpPlan): boolean => confirmed === null;
+export const needsConfirmation = ({ confirmed }: AnyDumpPlan): boolean => confirmed === null;
+
+/** What a person has to say: the database that is changed, or the cluster whose server is filled. */
+export const nameToSay = (plan: AnyDumpPlan): string => (plan.kind === 'dump' ? plan.database : plan.server);
 
 /**
- * A person says the name of the database that the plan changes; from then on whoever may start a restore may start this one.
+ * A person says the name of what the plan changes; from then on whoever may start a restore may start this one.
  * @throws {PgproofError} `restore-unconfirmed` when it is another name.
  */
-export async function confirmPlan(
+export async function confirmPlan<Plan extends AnyDumpPlan>(
   cluster: ProtectedCluster,
-  plan: DumpPlan,
+  plan: Plan,
   said: string,
   by: string,
-): Promise<DumpPlan> {
+): Promise<Plan> {
   if (!needsConfirmation(plan)) return plan;
-  if (said !== plan.database) throw unconfirmed(plan, `'${said}' is not its name`);
+  if (said !== nameToSay(plan)) throw unconfirmed(plan, `'${said}' is not its name`);
   const confirmed = { ...plan, confirmed: { by, at: new Date().toISOString() } };
   await saveDumpPlan(cluster, confirmed);
   return confirmed;
 }
 
 /** @throws {PgproofError} `restore-unconfirmed` */
-export function refuseUnconfirmed(plan: DumpPlan): void {
+export function refuseUnconfirmed(plan: AnyDumpPlan): void {
   if (needsConfirmation(plan)) throw unconfirmed(plan, 'nobody has said its name');
 }
 
@@ -33,10 +36,13 @@ const effects = {
   replace: 'puts another in the place of the database',
 } as const;
 
-function unconfirmed({ id, cluster, database, mode }: DumpPlan, why: string): PgproofError {
-  const effect = effects[mode as keyof typeof effects];
-  return new PgproofError('restore-unconfirmed', `the restore ${effect} '${database}', and ${why}`, {
-    facts: { plan: id, database, mode },
+function unconfirmed(plan: AnyDumpPlan, why: string): PgproofError {
+  const { id, cluster } = plan;
+  const name = nameToSay(plan);
+  const effect = plan.kind === 'dump' ? effects[plan.mode as keyof typeof effects] : 'fills the server of the cluster';
+  const facts: Facts = plan.kind === 'dump' ? { database: name, mode: plan.mode } : { server: name };
+  return new PgproofError('restore-unconfirmed', `the restore ${effect} '${name}', and ${why}`, {
+    facts: { plan: id, ...facts },
     hint: `Start it with the name: pgproof restore start ${cluster} ${id} --confirm NAME`,
   });
 }

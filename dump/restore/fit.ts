@@ -74,7 +74,7 @@ function kindRefusals({ source: { what, kind } }: FitQuestion): PgproofError[] {
     unfit(
       `${what} is a dump of ${of}, and not of one database`,
       { dump: what, kind },
-      'The README.txt of the repository says how to read it by hand; run it with psql in a new server.',
+      'Leave --database away: it goes into a server, that of --server.',
     ),
   ];
 }

@@ -1,4 +1,5 @@
 import { LineCutter, namePattern, readName, SqlReader } from '../../core/sql-text.ts';
+import { differenceOf } from './globals-difference.ts';
 
 /** What of a dump's globals is run, and what is left alone. */
 export type GlobalsPlan = {
@@ -9,6 +10,10 @@ export type GlobalsPlan = {
   /** What exists otherwise and is left alone, and what nobody can restore; sentences without secrets. */
   conflicts: string[];
 };
+
+/** That these globals make. */
+export const tablespaceNames = (statements: readonly string[]): string[] =>
+  statements.filter((text) => text.startsWith('CREATE ')).flatMap((text) => nameIn(tablespace, text));
 
 const makesRole = new RegExp(`^CREATE ROLE ${namePattern}$`);
 const ofRole = new RegExp(`^(?:ALTER ROLE|COMMENT ON ROLE|SECURITY LABEL [\\s\\S]*ON ROLE) ${namePattern}`);
@@ -40,7 +45,8 @@ export function planGlobals(
 ): GlobalsPlan {
   const there = new Set(server.map(comparable));
   const roles = new Set(server.flatMap((text) => nameIn(makesRole, text)));
-  const differ = new Set<string>();
+  const spaces = new Set(tablespaceNames(server));
+  const differ = new Map<string, string[]>();
   const plan: GlobalsPlan = { run: [], makes: [], conflicts: [] };
   for (const text of dump) {
     if (there.has(comparable(text))) continue;
@@ -55,7 +61,7 @@ export function planGlobals(
       plan.run.push(text);
       continue;
     }
-    const left = leftAlone(text);
+    const left = leftAlone(text, spaces);
     if (left !== null) {
       plan.conflicts.push(left);
       continue;
@@ -66,16 +72,22 @@ export function planGlobals(
     }
     const about = nameIn(ofRole, text)[0] ?? nameIn(membership, text, 2)[0];
     const isOther = about !== undefined && roles.has(about);
-    if (isOther && (mode === 'missing' || about === self)) differ.add(about);
+    if (isOther && (mode === 'missing' || about === self))
+      differ.set(about, [...(differ.get(about) ?? []), ...difference(text, about, server)]);
     else plan.run.push(text);
   }
-  const differing = [...differ].map((role) => `Role '${role}' exists otherwise than in the dump, and was left alone.`);
+  const differing = [...differ].map(
+    ([role, what]) =>
+      `Role '${role}' exists otherwise than in the dump${what.length === 0 ? '' : ` (there: ${what.join(', ')})`}, and is left alone.`,
+  );
   return { ...plan, run: plan.run.map(withoutGrantor), conflicts: [...differing, ...new Set(plan.conflicts)] };
 }
 
 /** What belongs to the machine, or to another database, is never restored. */
-function leftAlone(text: string): string | null {
+function leftAlone(text: string, spaces: ReadonlySet<string>): string | null {
   const [space] = nameIn(tablespace, text);
+  if (space !== undefined && spaces.has(space))
+    return `Tablespace '${space}' exists, with another owner, folder or settings than in the dump, and is left alone.`;
   if (space !== undefined) return `Tablespace '${space}' is not made: its folder is of the dump's machine.`;
   if (/ ON TABLESPACE /.test(text)) return 'Grants on tablespaces are left out.';
   const [role] = nameIn(inDatabase, text);
@@ -91,6 +103,16 @@ const nameIn = (pattern: RegExp, text: string, group = 1): string[] => {
 /** The grantor may not exist here; who restores grants. */
 const withoutGrantor = (text: string): string =>
   membership.test(text) ? text.replace(new RegExp(` GRANTED BY ${namePattern}$`), '') : text;
+
+/** What a statement of the dump says of a role that the server does not. */
+function difference(text: string, role: string, server: readonly string[]): string[] {
+  const [group] = nameIn(membership, text);
+  if (group !== undefined) return [`member of '${group}'`];
+  return differenceOf(
+    text,
+    server.filter((other) => nameIn(ofRole, other)[0] === role),
+  );
+}
 
 /** Majors differ in what they say of a membership behind its two roles. */
 const comparable = (text: string): string => membership.exec(text)?.[0].trim() ?? text;

@@ -13,11 +13,12 @@ import { knowsRestrict } from './programs.ts';
 import { runRestorer } from './run-tools.ts';
 import type { TargetServer } from './server.ts';
 import type { DumpSource } from './source.ts';
+import { readHead } from './whole/head.ts';
 
 export type { GlobalsPlan } from './globals-plan.ts';
 
 /** Some kilobytes a hundred roles. */
-const mostBytes = 64 * 1024 * 1024;
+export const mostGlobals = 64 * 1024 * 1024;
 
 /**
  * What of the dump's globals this server lacks.
@@ -37,7 +38,7 @@ export async function readGlobals(
       `role '${server.user}' is no superuser: it cannot compare and make roles`,
       {
         facts: { user: server.user },
-        hint: 'Connect as a superuser with --user, or leave --globals away and make the roles by hand.',
+        hint: `Connect as a superuser with --user${source.kind === 'database' ? ', or leave --globals away and make the roles by hand' : ''}.`,
       },
     );
   }
@@ -46,26 +47,35 @@ export async function readGlobals(
     signal: run.signal,
     timeoutSeconds: 600,
     env: await loginEnv(tools, connection),
-    maxOutputBytes: mostBytes,
+    maxOutputBytes: mostGlobals,
   });
   const own = statementsOf(Buffer.from(stdout));
-  return planGlobals(statementsOf(await whole(source, run)), own, mode, server.user);
+  return planGlobals(await globalsOf(source, run), own, mode, server.user);
 }
 
-async function whole(source: DumpSource, run: Run): Promise<Buffer> {
+/**
+ * The statements of a dump's globals: those that were dumped with a database, the dump itself, or its beginning.
+ * @throws {PgproofError} `tool-output`; what `source.read` throws.
+ */
+export async function globalsOf(source: DumpSource, run: Run): Promise<string[]> {
+  if (source.kind === 'cluster') return statementsOf((await readHead(source, mostGlobals, run)).sql);
+  return statementsOf(await whole(source, source.kind === 'globals' ? 'dump' : 'globals', run));
+}
+
+async function whole(source: DumpSource, stream: 'dump' | 'globals', run: Run): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   const take = async (chunk: Buffer): Promise<void> => {
     bytes += chunk.length;
-    if (bytes > mostBytes)
-      throw new PgproofError('tool-output', `the globals of ${source.what} are larger than ${mostBytes} bytes`);
+    if (bytes > mostGlobals)
+      throw new PgproofError('tool-output', `the globals of ${source.what} are larger than ${mostGlobals} bytes`);
     chunks.push(chunk);
   };
   const again = async (): Promise<void> => {
     chunks.length = 0;
     bytes = 0;
   };
-  await source.read('globals', take, run, again);
+  await source.read(stream, take, run, again);
   return Buffer.concat(chunks);
 }
 

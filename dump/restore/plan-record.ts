@@ -14,10 +14,8 @@ const plannedFile = z.object({
 });
 export type PlannedFile = z.infer<typeof plannedFile>;
 
-/** The restore of a dump, decided in every detail before anything is changed. Lies beside the plans of physical restores. */
-export const dumpPlan = z.object({
+const planned = {
   formatVersion: z.literal(1),
-  kind: z.literal('dump'),
   id: z.string().regex(runIdPattern),
   createdAt: z.iso.datetime(),
   cluster: z.string(),
@@ -38,14 +36,33 @@ export const dumpPlan = z.object({
   serverVersion: z.string(),
   /** Role to connect as in place of that cluster's own. */
   user: z.string().nullable(),
-  database: z.string(),
-  mode: z.enum(planModes),
-  options: dumpRestoreOptions,
-  /** It changes a database that is there: nobody starts it who has not said its name. */
+  /** It changes what is there: nobody starts it who has not said its name. */
   confirmed: z.union([z.literal('not needed'), z.object({ by: z.string(), at: z.iso.datetime() })]).nullable(),
   /** Roles that exist otherwise than the dump says, and what else of its globals is left alone. */
   conflicts: z.array(z.string()),
   holds: z.array(z.object({ repositoryId: z.string(), id: z.string() })),
   notes: z.array(z.string()),
+};
+
+/** The restore of a dump, decided in every detail before anything is changed. Lies beside the plans of physical restores. */
+export const dumpPlan = z.object({
+  kind: z.literal('dump'),
+  ...planned,
+  database: z.string(),
+  mode: z.enum(planModes),
+  options: dumpRestoreOptions,
 });
 export type DumpPlan = z.infer<typeof dumpPlan>;
+
+/** What pg_dumpall wrote goes into a server, and not into a database: its roles alone, or all of it. */
+export const wholePlan = z.object({
+  kind: z.literal('whole'),
+  ...planned,
+  of: z.enum(['globals', 'cluster']),
+  globals: z.enum(['missing', 'replace']),
+  /** Roles that come to be. */
+  makes: z.array(z.string()),
+});
+export type WholePlan = z.infer<typeof wholePlan>;
+
+export type AnyDumpPlan = DumpPlan | WholePlan;

@@ -1,29 +1,23 @@
-import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ClusterConfig, ConnectionConfig } from '../../core/config.ts';
 import { PgproofError } from '../../core/errors.ts';
-import { runId } from '../../core/ids.ts';
 import type { Run } from '../../core/run.ts';
 import type { Clients } from '../../postgres/clients.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
-import { findDumpIn } from '../../repository/merged.ts';
-import type { DumpRecord } from '../../repository/record.ts';
 import { freeBytesAt } from '../../restore/folder.ts';
-import { type Held, letGo } from '../../restore/hold.ts';
-import { refuseIncomplete } from './complete.ts';
+import { type AskedDump, type ChosenDump, plannedOf, planningWith } from './chosen.ts';
 import { judgeFit, refuseUnfit } from './fit.ts';
 import { readGlobals } from './globals.ts';
-import { holdDump } from './hold.ts';
 import type { DumpNeeds } from './needs.ts';
 import { type DecidedRestore, type DumpRestoreMode, type DumpRestoreOptions, decideRestore } from './options.ts';
-import type { DumpPlan, PlanMode, PlannedFile } from './plan-record.ts';
+import type { DumpPlan, PlanMode } from './plan-record.ts';
 import { saveDumpPlan } from './plans.ts';
 import { findRestorers, knowsRestrict } from './programs.ts';
 import { localeOf, wayOf } from './restore.ts';
 import { inScratch } from './scratch.ts';
 import { lookAtServer } from './server.ts';
-import { type DumpSource, dumpSource } from './source.ts';
+import type { DumpSource } from './source.ts';
 import { refuseWithoutRoom, stageList } from './stage.ts';
 import { surveyDump } from './survey.ts';
 
@@ -31,8 +25,7 @@ import { surveyDump } from './survey.ts';
 export type RestoreServer = { name: string; config: Pick<ClusterConfig, 'connection' | 'tools'> };
 
 export type DumpPlanRequest = {
-  /** Id of a dump, or a beginning that only one has; or a file, opened already. */
-  dump: { id: string } | { file: PlannedFile; source: DumpSource };
+  dump: AskedDump;
   database: string;
   mode: PlanMode;
   options: DumpRestoreOptions;
@@ -51,31 +44,17 @@ export async function planDumpRestore(
   request: DumpPlanRequest,
   run: Run,
 ): Promise<DumpPlan> {
-  const { dump } = request;
-  if ('file' in dump)
-    return planFrom(cluster, server, request, { dump: { file: dump.file }, source: dump.source }, run);
-  const record = await findDumpIn(cluster.repositories, cluster.keys, cluster.name, dump.id, run);
-  const held = await holdDump(cluster, 'plan', record.id, run);
-  try {
-    await refuseIncomplete(cluster, record, run);
-    const from = { dump: { id: record.id }, source: dumpSource(cluster, record), record, held };
-    return await planFrom(cluster, server, request, from, run);
-  } catch (error) {
-    await letGo(held);
-    throw error;
-  }
+  return planningWith(cluster, request.dump, run, (chosen) => planFrom(cluster, server, request, chosen, run));
 }
-
-type From = { dump: DumpPlan['dump']; source: DumpSource; record?: DumpRecord; held?: Held };
 
 async function planFrom(
   cluster: ProtectedCluster,
   server: RestoreServer,
   request: DumpPlanRequest,
-  from: From,
+  chosen: ChosenDump,
   run: Run,
 ): Promise<DumpPlan> {
-  const { source, held } = from;
+  const { source, held } = chosen;
   const { database, mode, user } = request;
   const connection = connectionOf(server, user);
   const into: DumpRestoreMode = mode === 'replace' ? 'new' : mode;
@@ -100,21 +79,8 @@ async function planFrom(
   });
   refuseUnfit(fit);
   const plan: DumpPlan = {
-    formatVersion: 1,
     kind: 'dump',
-    id: runId(new Date(), 'restore', randomBytes(4).toString('hex')),
-    createdAt: new Date().toISOString(),
-    cluster: cluster.name,
-    repositoryIds: cluster.repositories.map(({ id }) => id),
-    dump: from.dump,
-    source: {
-      what: source.what,
-      format: source.format,
-      database: source.database,
-      version: source.server?.version ?? null,
-      takenAt: from.record?.startedAt ?? null,
-      plainBytes: source.plainBytes,
-    },
+    ...plannedOf(cluster, chosen),
     server: server.name,
     serverVersion: found.versionText,
     user,
@@ -123,7 +89,6 @@ async function planFrom(
     options,
     confirmed: mode === 'new' || mode === 'existing' ? 'not needed' : null,
     conflicts: globals?.conflicts ?? [],
-    holds: held?.holds.map(({ repository, hold }) => ({ repositoryId: repository.id, id: hold.id })) ?? [],
     notes: [
       ...source.notes,
       ...notes,

@@ -6,11 +6,11 @@ import { isRunId } from '../../core/ids.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import { readDocument } from '../../restore/plans.ts';
 import { writeDurably } from '../../storage/durable-file.ts';
-import { type DumpPlan, dumpPlan } from './plan-record.ts';
-import { type PlannedResult, plannedResult } from './result.ts';
+import { type AnyDumpPlan, dumpPlan, wholePlan } from './plan-record.ts';
+import type { PlannedResult, WholeResult } from './result.ts';
 
 /** Writes the plan, 0600, and answers once it is durable. */
-export async function saveDumpPlan(cluster: ProtectedCluster, plan: DumpPlan): Promise<void> {
+export async function saveDumpPlan(cluster: ProtectedCluster, plan: AnyDumpPlan): Promise<void> {
   await writeDurably(fileOf(cluster, plan.id), JSON.stringify(plan));
 }
 
@@ -18,11 +18,11 @@ export async function saveDumpPlan(cluster: ProtectedCluster, plan: DumpPlan): P
  * Null: there is no such plan, or it is one of a physical restore (restore/plans.ts reads those, and says what is wrong).
  * @throws {PgproofError} `plan-invalid` when it is not readable, or another cluster's.
  */
-export async function loadDumpPlan(cluster: ProtectedCluster, id: string): Promise<DumpPlan | null> {
+export async function loadDumpPlan(cluster: ProtectedCluster, id: string): Promise<AnyDumpPlan | null> {
   if (!isRunId(id)) return null;
   const any = await readDocument(fileOf(cluster, id), z.looseObject({ kind: z.unknown().optional() }).nullable());
-  if (any?.kind !== 'dump') return null;
-  const plan = await readDocument(fileOf(cluster, id), dumpPlan);
+  if (any?.kind !== 'dump' && any?.kind !== 'whole') return null;
+  const plan = await readDocument(fileOf(cluster, id), z.discriminatedUnion('kind', [dumpPlan, wholePlan]));
   const isOurs = cluster.repositories.some((one) => plan?.repositoryIds.includes(one.id));
   if (plan !== null && plan.cluster === cluster.name && isOurs) return plan;
   throw new PgproofError('plan-invalid', `the restore plan '${id}' was made for another cluster or repository`, {
@@ -32,13 +32,17 @@ export async function loadDumpPlan(cluster: ProtectedCluster, id: string): Promi
 }
 
 /** Kept beside the plan, so that a step that is repeated after the end has its answer. */
-export async function savePlannedResult(cluster: ProtectedCluster, result: PlannedResult): Promise<void> {
+export async function savePlannedResult(cluster: ProtectedCluster, result: PlannedResult | WholeResult): Promise<void> {
   await writeDurably(resultOf(cluster, result.planId), JSON.stringify(result));
 }
 
 /** Null while the restore is not done. */
-export async function loadPlannedResult(cluster: ProtectedCluster, id: string): Promise<PlannedResult | null> {
-  return readDocument(resultOf(cluster, id), plannedResult);
+export async function loadPlannedResult<Result>(
+  cluster: ProtectedCluster,
+  id: string,
+  schema: z.ZodType<Result>,
+): Promise<Result | null> {
+  return readDocument(resultOf(cluster, id), schema);
 }
 
 /** That the plan's rows are on their way into a database that holds others. */

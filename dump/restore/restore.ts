@@ -19,6 +19,7 @@ import {
   decideRestore,
   isShared,
 } from './options.ts';
+import { phaseTimer } from './phases.ts';
 import { knowsRestrict } from './programs.ts';
 import type { DumpRestoreResult } from './result.ts';
 import { runRestorer } from './run-tools.ts';
@@ -62,7 +63,7 @@ export async function restoreDump(
   const options = decideRestore(asked, mode);
   const { source, bytes } = counting(dump);
   const phases: Phase[] = [];
-  const timed = timer(phases, run);
+  const timed = phaseTimer(phases, run);
   const took = (name: string): number => phases.find((one) => one.name === name)?.seconds ?? 0;
   const way = wayOf(source, options, mode, tools);
   const listFile = options.select === null ? null : join(into.staging, 'select.list');
@@ -243,15 +244,3 @@ const readOf =
   (source: DumpSource) =>
   (take: (chunk: Buffer) => Promise<void>, run: Run): Promise<void> =>
     source.read('dump', take, run);
-
-function timer(phases: Phase[], run: Run): <T>(name: string, work: () => Promise<T>) => Promise<T> {
-  return async (name, work) => {
-    run.progress({ phase: name });
-    const began = performance.now();
-    try {
-      return await work();
-    } finally {
-      phases.push({ name, seconds: Math.round(performance.now() - began) / 1000 });
-    }
-  };
-}

@@ -44,3 +44,27 @@ export const plannedResult = dumpRestoreResult.extend({
   finishedAt: z.iso.datetime(),
 });
 export type PlannedResult = z.infer<typeof plannedResult>;
+
+/** What carrying out the plan of a server's globals, or of a whole server, came to: the result of its report. */
+export const wholeResult = z.object({
+  kind: z.literal('whole'),
+  of: z.enum(['globals', 'cluster']),
+  planId: z.string(),
+  dump: z.string(),
+  sourceVersion: z.string().nullable(),
+  /** Name of the cluster whose server has it now. */
+  server: z.string(),
+  serverVersion: z.string(),
+  /** psql, and its version. */
+  tool: z.string(),
+  plainBytes: z.number(),
+  phases: z.array(phase),
+  /** That were made. */
+  roles: z.array(z.string()),
+  databases: z.array(z.object({ name: z.string(), tables: z.number(), largest: z.array(countedTable) })),
+  checks: z.array(drillCheckResult),
+  conflicts: z.array(z.string()),
+  notes: z.array(z.string()),
+  finishedAt: z.iso.datetime(),
+});
+export type WholeResult = z.infer<typeof wholeResult>;

@@ -2,28 +2,20 @@ import type { ConnectionConfig, DrillCheckConfig } from '../../core/config.ts';
 import { asPgproofError, hasCode, PgproofError } from '../../core/errors.ts';
 import type { Run } from '../../core/run.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
-import { findDumpIn } from '../../repository/merged.ts';
-import { letGo, releasePlan } from '../../restore/hold.ts';
-import { withPlanLock } from '../../restore/lock.ts';
-import { refuseUnconfirmed } from './confirm.ts';
+import { refuseFailed } from './checks.ts';
 import { commentOf, dropDatabase } from './database.ts';
 import { finishDatabase, workingName } from './finish.ts';
-import { holdDump } from './hold.ts';
+import { carriedOutOnce, type StartOptions } from './once.ts';
 import { isShared } from './options.ts';
 import { connectionOf, type RestoreServer } from './plan.ts';
-import type { DumpPlan, PlannedFile } from './plan-record.ts';
-import { forgetBegun, loadPlannedResult, noteBegun, savePlannedResult, wasBegun } from './plans.ts';
+import type { DumpPlan } from './plan-record.ts';
+import { forgetBegun, noteBegun, savePlannedResult, wasBegun } from './plans.ts';
 import { findRestorers } from './programs.ts';
 import { restoreDump } from './restore.ts';
-import type { DumpRestoreResult, PlannedResult } from './result.ts';
+import { type DumpRestoreResult, type PlannedResult, plannedResult } from './result.ts';
 import { inScratch } from './scratch.ts';
 import { lookAtServer } from './server.ts';
-import { type DumpSource, dumpSource } from './source.ts';
-
-export type StartOptions = {
-  /** Opens the file of a plan that has one (import/). */
-  openFile(file: PlannedFile): Promise<DumpSource>;
-};
+import type { DumpSource } from './source.ts';
 
 /**
  * Carries out the plan of a dump's restore. A database that it made and did not finish stays, named by its comment, and is made
@@ -37,42 +29,9 @@ export async function startDumpRestore(
   run: Run,
   options: StartOptions,
 ): Promise<PlannedResult> {
-  refuseUnconfirmed(plan);
-  return withPlanLock(cluster, plan, run.signal, async (signal) => {
-    const done = await loadPlannedResult(cluster, plan.id);
-    if (done !== null) return doneBefore(done);
-    return 'id' in plan.dump
-      ? startHeld(cluster, plan, plan.dump.id, server, { ...run, signal })
-      : carryOut(cluster, plan, await options.openFile(plan.dump.file), server, { ...run, signal });
-  });
-}
-
-function doneBefore(done: PlannedResult): PlannedResult {
-  const note = `This plan was carried out already, at ${done.finishedAt}; the database was not touched again.`;
-  return { ...done, notes: [...done.notes, note] };
-}
-
-/** The plan's own hold goes with its success: a restore that failed may be tried again. */
-async function startHeld(
-  cluster: ProtectedCluster,
-  plan: DumpPlan,
-  id: string,
-  server: RestoreServer,
-  run: Run,
-): Promise<PlannedResult> {
-  const held = await holdDump(cluster, 'restore', id, run);
-  try {
-    const record = await findDumpIn(cluster.repositories, cluster.keys, cluster.name, id, run);
-    const result = await carryOut(cluster, plan, dumpSource(cluster, record), server, run);
-    await releasePlan(cluster, plan.holds).catch((error: unknown) => {
-      held.notes.push(`What the plan holds was not released (${asPgproofError(error).message}): it ends by itself.`);
-    });
-    await letGo(held);
-    return { ...result, notes: [...result.notes, ...held.notes] };
-  } catch (error) {
-    await letGo(held);
-    throw error;
-  }
+  return carriedOutOnce(cluster, plan, plannedResult, run, options, (source, inner) =>
+    carryOut(cluster, plan, source, server, inner),
+  );
 }
 
 async function carryOut(
@@ -103,7 +62,7 @@ async function carryOut(
     const restored = await inScratch(cluster, (staging) =>
       restoreDump(source, { ...into, staging }, plan.options, run),
     );
-    refuseFailed(restored, working);
+    refuseFailed(restored.checks, { database: working });
     return await finish(cluster, plan, connection, restored, run);
   } catch (error) {
     if (wasTakenBack(error)) await forgetBegun(cluster, plan.id);
@@ -176,17 +135,6 @@ async function dropOwn(
   if (!isOwn(await commentOf(connection, working, run), marker)) return;
   run.progress({ phase: 'prepare', note: `what an earlier attempt made of '${working}' is dropped` });
   await dropDatabase(connection, working, run);
-}
-
-/** Everything is there, and the questions of the configuration say that it is not what it should be. */
-function refuseFailed({ checks }: DumpRestoreResult, database: string): void {
-  const failed = checks.filter(({ passed }) => passed !== true);
-  if (failed.length === 0) return;
-  const told = failed.map(({ name, detail }) => `${name}: ${detail}`).join('; ');
-  throw new PgproofError('restore-unverified', `checks of the restored database did not pass: ${told}`, {
-    facts: { database, checks: failed.map(({ name }) => name) },
-    hint: 'Look at what is in it; the checks stand in the configuration, under drills.',
-  });
 }
 
 /** A failed restore names the database that it leaves behind. Takes no signal: it tells of cancelled ones, too. */

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { formatSeconds } from '../../core/format.ts';
 import { phase, type Report } from '../../core/report.ts';
 import { renderDumpRestore } from './restore-dump.ts';
+import { renderWholeRestore } from './restore-whole.ts';
 import { fields, list, section } from './text.ts';
 
 /** What is shown of a restore's result; restore/ says what else is in it. */
@@ -19,7 +20,7 @@ const shown = z.object({
 
 export function renderRestore({ result }: Pick<Report, 'result'>): string {
   const parsed = shown.safeParse(result);
-  if (!parsed.success) return renderDumpRestore(result) ?? '';
+  if (!parsed.success) return renderDumpRestore(result) ?? renderWholeRestore(result) ?? '';
   const { planId, backupId, target, reached, dataDir, phases, notes, startCommand, openingStatement } = parsed.data;
   const total = phases.reduce((sum, { seconds }) => sum + seconds, 0);
   return [

@@ -173,8 +173,8 @@ describe('is refused, with what would mend it', () => {
       /no schema 'sales'/,
       /--select/,
     ],
-    ['globals', { source: { ...source, kind: 'globals' } }, 'dump-unfit', /globals of a server/, /psql/],
-    ['a whole server', { source: { ...source, kind: 'cluster' } }, 'dump-unfit', /whole server/, /psql/],
+    ['globals', { source: { ...source, kind: 'globals' } }, 'dump-unfit', /globals of a server/, /--database/],
+    ['a whole server', { source: { ...source, kind: 'cluster' } }, 'dump-unfit', /whole server/, /--database/],
     [
       'rows of a dump that has none',
       { source: { ...source, content: 'schema' }, options: { ...options, content: 'data' } },
@@ -243,7 +243,7 @@ describe('is said beforehand', () => {
 });
 
 test('a plan that changes a database which is there is not started before somebody has said its name', () => {
-  const plan = { id: 'x', cluster: 'shop', database: 'live', mode: 'clean', confirmed: null } as DumpPlan;
+  const plan = { kind: 'dump', id: 'x', cluster: 'shop', database: 'live', mode: 'clean', confirmed: null } as DumpPlan;
   expect(() => refuseUnconfirmed(plan)).toThrow(/drops what the dump has in the database 'live'/);
   const confirmed = { by: 'a test', at: '2026-11-21T12:00:00Z' };
   expect(refuseUnconfirmed({ ...plan, confirmed })).toBeUndefined();

@@ -1,0 +1,66 @@
+import * as z from 'zod';
+import { formatBytes, formatSeconds } from '../../core/format.ts';
+import { drillCheckResult, phase } from '../../core/report.ts';
+import { fields, list, section } from './text.ts';
+
+/** What is shown of the restore of a server's globals, or of a whole server; dump/restore/result.ts says what else is in it. */
+const shown = z.object({
+  kind: z.literal('whole'),
+  of: z.enum(['globals', 'cluster']),
+  planId: z.string(),
+  dump: z.string(),
+  server: z.string(),
+  serverVersion: z.string(),
+  tool: z.string(),
+  plainBytes: z.number(),
+  phases: z.array(phase),
+  roles: z.array(z.string()),
+  databases: z.array(
+    z.object({
+      name: z.string(),
+      tables: z.number(),
+      largest: z.array(z.object({ schema: z.string(), table: z.string(), rows: z.number().nullable() })),
+    }),
+  ),
+  checks: z.array(drillCheckResult),
+  conflicts: z.array(z.string()),
+  notes: z.array(z.string()),
+});
+
+/** Undefined: it is no such restore. */
+export function renderWholeRestore(result: Record<string, unknown>): string | undefined {
+  const parsed = shown.safeParse(result);
+  if (!parsed.success) return undefined;
+  const { data } = parsed;
+  const total = data.phases.reduce((sum, { seconds }) => sum + seconds, 0);
+  const rows = data.databases.flatMap(({ name, largest }) =>
+    largest.map((each) => [
+      `${name}: ${each.schema}.${each.table}`,
+      each.rows === null ? 'not counted' : `${each.rows} rows`,
+    ]),
+  );
+  return [
+    fields([
+      ['plan', data.planId],
+      [
+        'dump',
+        `${data.dump}, ${data.of === 'globals' ? 'the globals' : 'a whole server'}, ${formatBytes(data.plainBytes)}`,
+      ],
+      ['server', `that of ${data.server} (PostgreSQL ${data.serverVersion})`],
+      ['by', data.tool],
+      ['roles made', data.roles.length === 0 ? 'none' : data.roles.join(', ')],
+      ['time', formatSeconds(total)],
+    ]),
+    section('phases', list(data.phases.map(({ name, seconds }) => [name, formatSeconds(seconds)]))),
+    section('databases', list(data.databases.map(({ name, tables }) => [name, `${tables} tables`]))),
+    section('largest tables', list(rows)),
+    section(
+      'checks',
+      list(data.checks.map(({ name, passed, detail }) => [passed ? 'passed' : 'FAILED', name, detail])),
+    ),
+    section('conflicts', list(data.conflicts.map((conflict) => [conflict]))),
+    section('notes', list(data.notes.map((note) => [note]))),
+  ]
+    .filter((part) => part !== '')
+    .join('\n\n');
+}

@@ -1,0 +1,88 @@
+import { describe, expect, test } from 'vitest';
+import { planGlobals, statementsOf } from '../../dump/restore/globals-plan.ts';
+import { refuseUnfitWhole, type WholeQuestion } from '../../dump/restore/whole/fit.ts';
+import { GlobalsHead } from '../../dump/restore/whole/head.ts';
+
+describe('the globals at the beginning of a whole server', () => {
+  const globals = `\\restrict Key1\nSET client_encoding = 'UTF8';\nCREATE ROLE app;\nCOMMENT ON ROLE app IS '\n\\connect nowhere\nCREATE DATABASE no;';\n`;
+  const read = (sql: string, size: number): GlobalsHead => {
+    const head = new GlobalsHead();
+    const bytes = Buffer.from(sql);
+    for (let at = 0; at < bytes.length; at += size) head.take(bytes.subarray(at, at + size));
+    return head;
+  };
+  test.each([1, 7, 10_000])('end where the first database begins, and not at texts in them (chunks of %i)', (size) => {
+    const restricted = read(`${globals}\\unrestrict Key1\n\\connect template1\nSELECT 1;\n`, size);
+    expect(restricted).toMatchObject({ done: true, preamble: `SET client_encoding = 'UTF8';\n` });
+    expect(restricted.bytes).toBe(Buffer.byteLength(`${globals}\\unrestrict Key1\n`));
+    // Without template1, a database is made under the key that it lifts afterwards.
+    const bare = read(`${globals}CREATE DATABASE "ü";\n\\unrestrict Key1\n\\connect "ü"\n`, size);
+    expect(bare).toMatchObject({ done: true, preamble: `SET client_encoding = 'UTF8';\n\\restrict Key1\n` });
+    expect(bare.bytes).toBe(Buffer.byteLength(globals));
+    expect(read(globals, size).done).toBe(false);
+  });
+});
+
+test('of a role that is there, what the dump says otherwise is told without its secrets', () => {
+  const there = statementsOf(
+    Buffer.from(`CREATE ROLE "a b";
+ALTER ROLE "a b" WITH NOSUPERUSER NOLOGIN CONNECTION LIMIT 5 PASSWORD 'SCRAM-1';
+CREATE TABLESPACE fast OWNER postgres LOCATION '/mnt/a';
+`),
+  );
+  const dump = statementsOf(
+    Buffer.from(`CREATE ROLE "a b";
+ALTER ROLE "a b" WITH NOSUPERUSER LOGIN PASSWORD 'SCRAM-2' VALID UNTIL '2027-01-01 00:00:00+00';
+ALTER ROLE "a b" SET "app.key" TO 'SCRAM-3';
+COMMENT ON ROLE "a b" IS 'SCRAM-4';
+GRANT pg_monitor TO "a b" GRANTED BY postgres;
+CREATE TABLESPACE fast OWNER postgres LOCATION '/mnt/b';
+`),
+  );
+  const plan = planGlobals(dump, there, 'missing', 'postgres');
+  expect(plan).toMatchObject({ run: [], makes: [] });
+  expect(plan.conflicts).toEqual([
+    `Role 'a b' exists otherwise than in the dump (there: LOGIN, another password, VALID UNTIL '2027-01-01 00:00:00+00', no CONNECTION LIMIT, the setting "app.key", its comment, member of 'pg_monitor'), and is left alone.`,
+    expect.stringMatching(/^Tablespace 'fast' exists, .* left alone/),
+  ]);
+});
+
+describe('a whole server is restored only', () => {
+  const question: WholeQuestion = {
+    source: { what: 'it', kind: 'cluster', content: 'all', server: null, toolVersion: '15.18', trusted: true },
+    server: { major: 15, tablespaces: [], inRecovery: false },
+    occupied: { databases: ['postgres', 'template0', 'template1'], holds: { postgres: null, template1: null } },
+  };
+  const refusal = (more: Partial<WholeQuestion>): unknown => {
+    try {
+      return refuseUnfitWhole({ ...question, ...more });
+    } catch (error) {
+      return error;
+    }
+  };
+  test('into a server that is empty', () => {
+    expect(refusal({})).toBeUndefined();
+    const empty = question.occupied!;
+    expect(refusal({ occupied: { ...empty, databases: [...empty.databases, 'shop'] } })).toMatchObject({
+      code: 'database-not-empty',
+      message: expect.stringContaining("'shop'"),
+    });
+    for (const name of ['postgres', 'template1'])
+      expect(
+        refusal({ occupied: { ...empty, holds: { ...empty.holds, [name]: 'it holds 1 functions' } } }),
+      ).toMatchObject({
+        code: 'database-not-empty',
+        message: expect.stringContaining(`in '${name}' it holds 1 functions`),
+      });
+  });
+  test('where it is signed, has definitions, and the server is no older and no standby', () => {
+    const { source, server } = question;
+    for (const more of [
+      { source: { ...source, trusted: false } },
+      { source: { ...source, content: 'data' as const } },
+      { source: { ...source, toolVersion: '17.2' } },
+      { server: { ...server, inRecovery: true } },
+    ])
+      expect(refusal(more)).toMatchObject({ code: 'dump-unfit' });
+  });
+});
