@@ -31,7 +31,9 @@ export async function checkDumps(
   const named = await attempt('dump-databases', signal, async () => {
     const databases = await listDatabases(client);
     for (const name of Object.keys(config.dumps.perDatabase)) findDatabase(databases, name);
-    for (const asked of dumpsAsked(config)) targets.push(...targetsOf(wantedOf(config, asked), asked, databases));
+    const all = dumpsAsked(config).flatMap((asked) => targetsOf(wantedOf(config, asked), asked, databases));
+    targets.push(...all.filter(({ database }) => database === null || databases.some(({ name }) => name === database)));
+    for (const { database } of all) if (database !== null) findDatabase(databases, database);
     return [ok('dump-databases', `${namesOf(targets).length} to be dumped`)];
   });
   return [...findings, ...named, ...(await checkReading(config.connection, targets, major, signal))];

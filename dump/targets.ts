@@ -32,8 +32,8 @@ export function wantedOf({ dumps, tools }: Pick<ClusterConfig, 'dumps' | 'tools'
 }
 
 /**
- * A dump each.
- * @throws {PgproofError} `database-missing`, `dump-refused`.
+ * A dump each. One of several that is not there is among them: it fails by itself, and keeps none of the others from being dumped.
+ * @throws {PgproofError} `database-missing`, `dump-refused`, where nothing of it can be dumped.
  */
 export function targetsOf(
   wanted: ReturnType<typeof wantedOf>,
@@ -44,10 +44,16 @@ export function targetsOf(
   const names =
     wanted.names === 'all'
       ? databases.filter(({ isOpen, isTemplate }) => isOpen && !isTemplate).map(({ name }) => name)
-      : [...new Set(wanted.names)].map((name) => findDatabase(databases, name).name);
+      : namesToDump([...new Set(wanted.names)], databases);
   if (names.length === 0)
     throw new PgproofError('database-missing', 'the server has no database that takes connections and is no template');
   return names.map((database) => ({ kind, database, tier, options: wanted.optionsOf(database) }));
+}
+
+function namesToDump(names: readonly string[], databases: readonly DatabaseFacts[]): readonly string[] {
+  const some = names.some((name) => databases.some((one) => one.name === name && one.isOpen));
+  if (!some) findDatabase(databases, names[0] as string);
+  return names;
 }
 
 /** The request's own options, without those that were left open. */

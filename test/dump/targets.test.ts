@@ -57,6 +57,10 @@ test('a database that is not there is named with those that are', () => {
   expect(() => plan(configOf({}), { databases: ['half dropped'] })).toThrow(/takes no connections/);
 });
 
+test('one of several that is not there is tried with them, and fails alone', () => {
+  expect(plan(configOf({}), { databases: ['CRM', 'crm'] })).toMatchObject([{ database: 'CRM' }, { database: 'crm' }]);
+});
+
 test('pg_dumpall is asked for SQL only, and selects nothing', () => {
   const config = configOf({ format: 'directory', tables: ['a'], content: 'schema' });
   expect(plan(config, { kind: 'globals' })).toMatchObject([
