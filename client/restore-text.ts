@@ -50,8 +50,8 @@ export function renderDumpPlan(plan: DumpPlan): string {
 
 /** What will happen to which server, before it does. */
 export function renderWholePlan(plan: WholePlan): string {
-  const makes = plan.makes.length === 0 ? 'none: all of them are there' : plan.makes.join(', ');
-  const others = plan.globals === 'missing' ? 'those that exist are left alone' : 'those that differ are changed';
+  const makes = plan.makes.length === 0 ? 'no role: all of them are there' : `roles: ${plan.makes.join(', ')}`;
+  const others = plan.globals === 'missing' ? 'what exists is left alone' : 'roles that differ are changed';
   return planText(plan, [
     [
       'what',
@@ -59,7 +59,7 @@ export function renderWholePlan(plan: WholePlan): string {
         ? 'the globals: roles, and what is granted to them'
         : 'the whole server: roles and all databases',
     ],
-    ['makes', `roles: ${makes}; ${others}`],
+    ['makes', `${makes}; ${others}`],
     ['how', 'psql, which stops at the first error'],
   ]);
 }

@@ -31,7 +31,7 @@ export async function refuseWithoutRoom(staging: string, bytes: number): Promise
   if (freeBytes >= bytes) return;
   throw new PgproofError('no-space', `the dump needs ${bytes} bytes at '${staging}', and ${freeBytes} are free`, {
     facts: { path: staging, requiredBytes: bytes, freeBytes },
-    hint: 'Make room there, or restore with --jobs 1, which needs no copy of custom, tar and plain dumps.',
+    hint: 'Make room there. With --jobs 1 custom and tar dumps of one database need no copy; plain ones of one need none ever.',
   });
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { planGlobals, statementsOf } from '../../dump/restore/globals-plan.ts';
-import { refuseUnfitWhole, type WholeQuestion } from '../../dump/restore/whole/fit.ts';
+import { refuseUnfitWhole, refuseWrongDump, type WholeQuestion } from '../../dump/restore/whole/fit.ts';
 import { GlobalsHead } from '../../dump/restore/whole/head.ts';
 
 describe('the globals at the beginning of a whole server', () => {
@@ -55,6 +55,7 @@ describe('a whole server is restored only', () => {
   };
   const refusal = (more: Partial<WholeQuestion>): unknown => {
     try {
+      refuseWrongDump({ ...question.source, ...more.source });
       return refuseUnfitWhole({ ...question, ...more });
     } catch (error) {
       return error;
@@ -84,5 +85,9 @@ describe('a whole server is restored only', () => {
       { server: { ...server, inRecovery: true } },
     ])
       expect(refusal(more)).toMatchObject({ code: 'dump-unfit' });
+    expect(refusal({ source: { ...source, kind: 'database' } })).toMatchObject({
+      code: 'usage',
+      message: expect.stringContaining('--database'),
+    });
   });
 });

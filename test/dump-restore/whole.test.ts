@@ -1,6 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
+import { openPlannedFile } from '../../activities/planned.ts';
 import type { DrillCheckConfig } from '../../core/config.ts';
 import type { DumpKind } from '../../core/dump.ts';
 import { dumpTargets, takeDump } from '../../dump/dump.ts';
@@ -11,9 +13,11 @@ import { planWholeRestore } from '../../dump/restore/whole/plan.ts';
 import { startWholeRestore } from '../../dump/restore/whole/start.ts';
 import type { DumpRecord } from '../../repository/record.ts';
 import { pgproof } from '../client/cli.ts';
+import { run } from '../dump/support.ts';
 import { quietRun } from '../restore/support.ts';
 import { alternate, type Cluster, startCluster } from '../support/postgres.ts';
 import { openStage, type Stage } from '../support/stage.ts';
+import { tempDir } from '../support/temp.ts';
 
 describe.each(alternate(0))('what pg_dumpall %s wrote', (major) => {
   let stage: Stage;
@@ -85,6 +89,21 @@ describe.each(alternate(0))('what pg_dumpall %s wrote', (major) => {
                       AND (SELECT rolcreatedb FROM pg_roles WHERE rolname = 'reader') AS ok`;
     expect(await server.sql(roles)).toEqual([{ ok: true }]);
     expect(await planned(dump)).toMatchObject({ makes: [], conflicts: [expect.stringContaining("'reader'")] });
+  });
+
+  test('of globals into a file by somebody is taken from there, and says that nobody signed it', async () => {
+    const folder = tempDir();
+    const { socketDir, port, user, bin } = stage.server;
+    const path = join(folder, 'shop_globals.sql');
+    await run(join(bin, 'pg_dumpall'), ['-g', '-h', socketDir, '-p', String(port), '-U', user, '-f', path]);
+    const file = { path, passphrase: null, cipher: null };
+    const dump = { file, source: await openPlannedFile(file) };
+    const ask = { dump, globals: 'missing', user: null } as const;
+    const plan = await planWholeRestore(stage.cluster, other, ask, quietRun());
+    expect(plan).toMatchObject({
+      of: 'globals',
+      notes: expect.arrayContaining([expect.stringMatching(/Nobody signed/)]),
+    });
   });
 
   test('of a whole server goes into an empty one once its name was said, and into no other', async () => {

@@ -19,23 +19,21 @@ export type WholeQuestion = {
 };
 
 /**
- * Refuses what can be known to go wrong before anything is written.
- * @throws {PgproofError} `usage` for a dump of one database; `dump-unfit`, `database-not-empty`.
+ * Refuses a dump that no server is made from, before any is asked.
+ * @throws {PgproofError} `usage` for a dump of one database; `dump-unfit`.
  */
-export function refuseUnfitWhole({ source, occupied, server }: WholeQuestion): void {
-  const { what, kind, content } = source;
+export function refuseWrongDump({ what, kind, content, trusted }: WholeQuestion['source']): void {
   if (kind === 'database')
     throw usage(
       'say which database to restore into: --database NAME',
       'A new name is the safe choice: the restored database can be looked at before anything uses it.',
     );
-  if (server.inRecovery) throw unfit('the server is a standby, which takes no changes', {}, 'Name its primary.');
   if (kind === 'globals') return;
-  if (!source.trusted)
+  if (!trusted)
     throw unfit(
       `${what} is a dump of a whole server that nobody signed: psql cannot be kept from running commands in it, because it has to connect from database to database`,
       { dump: what },
-      'Look at it, and run it by hand in a new server: psql -X -v ON_ERROR_STOP=1 -d postgres -f FILE',
+      'Look at it (README.txt of the repository says how to fetch one), and run it by hand in a new server: psql -X -v ON_ERROR_STOP=1 -d postgres -f FILE',
     );
   if (content === 'data')
     throw unfit(
@@ -43,6 +41,15 @@ export function refuseUnfitWhole({ source, occupied, server }: WholeQuestion): v
       { dump: what, content },
       'Restore another dump.',
     );
+}
+
+/**
+ * Refuses what can be known to go wrong on this server before anything is written.
+ * @throws {PgproofError} `dump-unfit`, `database-not-empty`.
+ */
+export function refuseUnfitWhole({ source, occupied, server }: WholeQuestion): void {
+  if (server.inRecovery) throw unfit('the server is a standby, which takes no changes', {}, 'Name its primary.');
+  if (source.kind === 'globals') return;
   refuseOlder(source, server.major);
   if (occupied !== null) refuseOccupied(occupied);
 }

@@ -10,7 +10,7 @@ import { findRestorers, knowsRestrict } from '../programs.ts';
 import { lookAtServer, type TargetServer } from '../server.ts';
 import type { DumpSource } from '../source.ts';
 import { refuseWithoutRoom } from '../stage.ts';
-import { refuseUnfitWhole, refuseUnrestricted, refuseWithoutTablespaces } from './fit.ts';
+import { refuseUnfitWhole, refuseUnrestricted, refuseWithoutTablespaces, refuseWrongDump } from './fit.ts';
 import { lookWhatOccupies } from './occupied.ts';
 
 export type WholeRequest = {
@@ -63,6 +63,7 @@ export async function lookAtWhole(
   { globals: mode, user }: Pick<WholeRequest, 'globals' | 'user'>,
   run: Run,
 ): Promise<LookedAt> {
+  refuseWrongDump(source);
   const connection = connectionOf(server, user);
   const found = await lookAtServer(connection, 'postgres', run);
   const occupied = source.kind === 'cluster' ? await lookWhatOccupies(connection, run.signal) : null;
