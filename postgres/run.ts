@@ -67,7 +67,7 @@ export function spawnTool(tools: Tools, name: string, args: readonly string[], o
     forceKillAfterDelay: 5000,
     killDescendants: true,
     cwd: options.cwd ?? '/',
-    env,
+    env: { ...inheritedNot, ...env },
     // What runs in a container lives as long as this pipe.
     stdin: options.input || tools.container !== undefined ? 'pipe' : 'ignore',
     // execa's types know one kind or the other, not either.
@@ -94,6 +94,18 @@ export function spawnTool(tools: Tools, name: string, args: readonly string[], o
     kill: () => void child.kill(),
   };
 }
+
+/**
+ * What libpq would take from the environment where the arguments leave it open, and PostgreSQL's protocol as we speak it does not:
+ * with PGHOSTADDR the tool would go to another server than the one that was looked at.
+ */
+const inheritedNot = {
+  PGHOSTADDR: undefined,
+  PGSERVICE: undefined,
+  PGTARGETSESSIONATTRS: undefined,
+  PGLOADBALANCEHOSTS: undefined,
+  PGCLIENTENCODING: undefined,
+};
 
 /**
  * Which of two errors tells why the use of a tool's output broke off. Ours made us stop reading; a broken stream only says that the tool

@@ -1,6 +1,6 @@
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { PgproofError } from '../../core/errors.ts';
 import { runTool, spawnTool } from '../../postgres/run.ts';
 import type { Tools } from '../../postgres/tools.ts';
@@ -12,6 +12,8 @@ const real: Tools = { bin: bin(major), major: Number(major) };
 const calm = () => ({ signal: new AbortController().signal, timeoutSeconds: 30 });
 let dir: string;
 let scripts: Tools;
+
+afterEach(() => void vi.unstubAllEnvs());
 
 beforeEach(() => {
   dir = tempDir();
@@ -63,6 +65,17 @@ test('where a job of pg_dump failed, what it said is told, and not that it is go
   await expect(runTool(scripts, 'pg_dump', [], calm())).rejects.toThrow(`(exit code 1): pg_dump: ${said[0]}`);
   script('pg_dump', `echo 'pg_dump: ${last}' >&2; exit 1`);
   await expect(runTool(scripts, 'pg_dump', [], calm())).rejects.toThrow(last);
+});
+
+test('no variable of ours leads a tool to another server than the one that was asked for', async () => {
+  vi.stubEnv('PGHOSTADDR', '192.0.2.1');
+  vi.stubEnv('PGSERVICE', 'other');
+  vi.stubEnv('PGCLIENTENCODING', 'LATIN1');
+  vi.stubEnv('PGPASSFILE', '/etc/pgproof/pgpass');
+  script('shows', 'env');
+  const { stdout } = await runTool(scripts, 'shows', [], calm());
+  expect(stdout).not.toMatch(/^PG(?:HOSTADDR|SERVICE|CLIENTENCODING)=/m);
+  expect(stdout).toContain('PGPASSFILE=/etc/pgproof/pgpass');
 });
 
 test('a tool that is not there fails with its name', async () => {
