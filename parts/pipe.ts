@@ -76,8 +76,9 @@ export class Pipe {
 
   /** Call it when the tool has ended: a thread that waits for a pipe cannot be stopped. */
   async close(): Promise<void> {
-    await this.#ownEnd.close();
+    // First its name: a thread that has not opened it yet would wait for ever for somebody who writes.
     await rm(this.#path, { force: true });
+    await this.#ownEnd.close();
     await this.#thread.terminate();
   }
 

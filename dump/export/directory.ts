@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { throwIfAborted } from '../../core/abort.ts';
 import type { Run } from '../../core/run.ts';
 import { syncFolder } from '../../storage/durable-file.ts';
+import { isErrno } from '../../storage/file/errors.ts';
 import { incoming, tempName } from '../../storage/file/temps.ts';
 import { DirectoryUnpacker } from '../restore/directory.ts';
 import { type Reading, thereAlready } from './write.ts';
@@ -36,7 +37,9 @@ export async function writeDirectory(
     unpacker.finish();
     const files = await settled(temporary);
     await refuseExisting(target);
-    await rename(temporary, target);
+    await rename(temporary, target).catch((error: unknown) => {
+      throw isErrno(error, 'ENOTEMPTY', 'EEXIST', 'ENOTDIR') ? thereAlready(target) : error;
+    });
     await syncFolder(folder);
     return {
       bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),

@@ -83,6 +83,16 @@ describe('as files', () => {
     await expect(exported(record)).rejects.toMatchObject({ code: 'file-unwritable' });
   });
 
+  test('two that write one folder at once leave one, whole', async () => {
+    const { tar, files } = directoryDump();
+    const record = await put({ stream: 'dump.directory.tar', format: 'directory' }, tar);
+    const outcomes = await Promise.allSettled([exported(record), exported(record), exported(record)]);
+    const failed = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []));
+    expect(failed).toHaveLength(2);
+    for (const error of failed) expect(error).toMatchObject({ code: 'file-unwritable' });
+    expect(checked(`${base}.sha256`).match(/: OK$/gm)).toHaveLength(Object.keys(files).length);
+  });
+
   test('what is there already is never written over', async () => {
     const record = await put();
     mkdirSync(folder, { recursive: true });
