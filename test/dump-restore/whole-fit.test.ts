@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { planGlobals, statementsOf } from '../../dump/restore/globals-plan.ts';
-import { refuseUnfitWhole, refuseWrongDump, type WholeQuestion } from '../../dump/restore/whole/fit.ts';
+import {
+  refuseUnfitWhole,
+  refuseWithoutTablespaces,
+  refuseWrongDump,
+  type WholeQuestion,
+} from '../../dump/restore/whole/fit.ts';
 import { GlobalsHead } from '../../dump/restore/whole/head.ts';
 
 describe('the globals at the beginning of a whole server', () => {
@@ -89,5 +94,10 @@ describe('a whole server is restored only', () => {
       code: 'usage',
       message: expect.stringContaining('--database'),
     });
+  });
+  test('where its tablespaces are, whose folders are of a machine', () => {
+    const globals = [`CREATE TABLESPACE "fast one" OWNER postgres LOCATION '/mnt/fast'`];
+    expect(() => refuseWithoutTablespaces(globals, question.server)).toThrow(/no tablespace 'fast one'/);
+    expect(refuseWithoutTablespaces(globals, { ...question.server, tablespaces: ['fast one'] })).toBeUndefined();
   });
 });

@@ -5,10 +5,12 @@ import { parse, stringify } from 'yaml';
 import { openPlannedFile } from '../../activities/planned.ts';
 import type { DrillCheckConfig } from '../../core/config.ts';
 import type { DumpKind } from '../../core/dump.ts';
+import { PgproofError } from '../../core/errors.ts';
 import { dumpTargets, takeDump } from '../../dump/dump.ts';
 import { confirmPlan } from '../../dump/restore/confirm.ts';
 import type { RestoreServer } from '../../dump/restore/plan.ts';
 import type { WholePlan } from '../../dump/restore/plan-record.ts';
+import type { DumpSource } from '../../dump/restore/source.ts';
 import { planWholeRestore } from '../../dump/restore/whole/plan.ts';
 import { startWholeRestore } from '../../dump/restore/whole/start.ts';
 import type { DumpRecord } from '../../repository/record.ts';
@@ -103,6 +105,46 @@ describe.each(alternate(0))('what pg_dumpall %s wrote', (major) => {
     expect(plan).toMatchObject({
       of: 'globals',
       notes: expect.arrayContaining([expect.stringMatching(/Nobody signed/)]),
+    });
+  });
+
+  test('of a whole server runs not a line before all of it is proven, and by a superuser only', async () => {
+    const script =
+      'CREATE ROLE evil;\nCREATE DATABASE evil;\n\\connect template1\n-- PostgreSQL database cluster dump complete\n';
+    const source: DumpSource = {
+      what: '/srv/all.sql',
+      kind: 'cluster',
+      format: 'plain',
+      content: 'all',
+      database: null,
+      server: null,
+      toolVersion: null,
+      entries: null,
+      plainBytes: script.length,
+      globals: false,
+      trusted: true,
+      notes: [],
+      read: async (_, take) => {
+        await take(Buffer.from(script));
+        throw new PgproofError('object-damaged', 'it is another one');
+      },
+    };
+    const dump = { file: { path: '/srv/all.sql', passphrase: null, cipher: null }, source };
+    const ask = { dump, globals: 'missing', user: null } as const;
+    const whole = { ...source, read: (_: string, take: (chunk: Buffer) => Promise<void>) => take(Buffer.from(script)) };
+    const plan = await planWholeRestore(stage.cluster, other, { ...ask, dump: { ...dump, source: whole } }, quietRun());
+    expect(plan.makes).toEqual(['evil']);
+    const confirmed = await confirmPlan(stage.cluster, plan, 'other', 'a test');
+    const openFile = () => Promise.resolve(source);
+    const started = startWholeRestore(stage.cluster, confirmed, other, quietRun(), { openFile });
+    await expect(started).rejects.toMatchObject({ code: 'object-damaged' });
+    const evil = `SELECT FROM pg_roles WHERE rolname = 'evil' UNION ALL SELECT FROM pg_database WHERE datname = 'evil'`;
+    expect(await server.sql(evil)).toEqual([]);
+
+    await server.sql('CREATE ROLE lowly LOGIN');
+    const lowly = { ...ask, dump: { ...dump, source: whole }, user: 'lowly' };
+    await expect(planWholeRestore(stage.cluster, other, lowly, quietRun())).rejects.toMatchObject({
+      code: 'rights-missing',
     });
   });
 
