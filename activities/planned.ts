@@ -1,3 +1,6 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PgproofError } from '../core/errors.ts';
 import type { Run } from '../core/run.ts';
 import type { PlannedFile } from '../dump/restore/plan-record.ts';
 import { loadDumpPlan } from '../dump/restore/plans.ts';
@@ -50,9 +53,22 @@ export async function plannedRestore(host: Host, cluster: ProtectedCluster, plan
 }
 
 /** @throws {PgproofError} `usage` where there is no passphrase, and what `fileDumpSource` throws. */
-export async function openPlannedFile({ path, passphrase, cipher }: PlannedFile): Promise<DumpSource> {
-  return fileDumpSource(path, {
+export async function openPlannedFile({ path, passphrase, cipher, seen }: PlannedFile): Promise<DumpSource> {
+  const source = await fileDumpSource(path, {
     passphrase: passphrase === null ? null : await readPassphraseAt(passphrase),
     cipher: cipher as Exclude<SourceOptions['cipher'], undefined>,
   });
+  const now = await seenAt(path);
+  if (seen === undefined || (seen.bytes === now.bytes && seen.modifiedMs === now.modifiedMs)) return source;
+  throw new PgproofError('plan-invalid', `'${path}' is another file than the one that was planned with`, {
+    facts: { path },
+    hint: 'Plan the restore again.',
+  });
+}
+
+/** Tells a file from another one that takes its place. */
+export async function seenAt(path: string): Promise<NonNullable<PlannedFile['seen']>> {
+  const found = await stat(path);
+  const { size, mtimeMs } = found.isDirectory() ? await stat(join(path, 'toc.dat')) : found;
+  return { bytes: size, modifiedMs: mtimeMs };
 }

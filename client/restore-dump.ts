@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { openPlannedFile } from '../activities/planned.ts';
+import { openPlannedFile, seenAt } from '../activities/planned.ts';
 import { databaseName } from '../core/dump.ts';
 import { PgproofError } from '../core/errors.ts';
 import { confirmPlan, nameToSay, needsConfirmation, refuseUnconfirmed } from '../dump/restore/confirm.ts';
@@ -138,7 +138,8 @@ type Chosen = Parameters<typeof planDumpRestore>[2]['dump'];
 async function fileOf(session: Session, path: string): Promise<Chosen> {
   const cipher = (session.options.cipher as string | undefined) ?? null;
   const file = { path: resolve(path), passphrase: passphrasePlace(session), cipher };
-  return { file, source: await openPlannedFile(file) };
+  const source = await openPlannedFile(file);
+  return { file: { ...file, seen: await seenAt(file.path) }, source };
 }
 
 async function sourceOf(cluster: ProtectedCluster, dump: Chosen, { signal }: Session): Promise<DumpSource> {

@@ -11,6 +11,8 @@ const plannedFile = z.object({
   path: z.string(),
   passphrase: z.union([z.object({ file: z.string() }), z.object({ env: z.string() })]).nullable(),
   cipher: z.string().nullable(),
+  /** Of a folder its toc.dat. Another file in its place is another dump than was planned. */
+  seen: z.object({ bytes: z.number(), modifiedMs: z.number() }).optional(),
 });
 export type PlannedFile = z.infer<typeof plannedFile>;
 

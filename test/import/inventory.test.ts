@@ -4,6 +4,7 @@ import { appendFileSync, chmodSync, mkdirSync, symlinkSync, utimesSync, writeFil
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
+import { openPlannedFile, seenAt } from '../../activities/planned.ts';
 import { CbcSealer } from '../../codec/cbc.ts';
 import type { PgproofError } from '../../core/errors.ts';
 import { writtenChecksum } from '../../import/checksum.ts';
@@ -190,6 +191,14 @@ test('A checksum is read as sha256sum writes it: with folders, in binary, with a
   expect(await writtenChecksum(join(folder, 'absent.dump'))).toBe(null);
   await expect(beside('d.dump', `${sum}  other.dump\n`)).rejects.toMatchObject({ code: 'object-damaged' });
   await expect(beside('e.dump', '')).rejects.toMatchObject({ code: 'object-damaged' });
+});
+
+test('A file that changed since its restore was planned is another dump', async () => {
+  const path = fileIn(tempDir(), 'a.sql', '--\n-- PostgreSQL database dump\n--\n');
+  const planned = { path, passphrase: null, cipher: null, seen: await seenAt(path) };
+  await openPlannedFile(planned);
+  appendFileSync(path, 'DROP TABLE x;\n');
+  await expect(openPlannedFile(planned)).rejects.toMatchObject({ code: 'plan-invalid' });
 });
 
 test('A checksum that is a pipe keeps nobody waiting', async () => {
