@@ -15,8 +15,8 @@ export type ChosenDump = {
 };
 
 /**
- * The dump that is asked for, otherwise the newest whole one: of that database, or of any. A dump of the schema or the data alone is
- * drilled only by its id.
+ * The dump that is asked for, otherwise the newest whole one: of that database, or of any. Drilled only by its id is a dump of the schema
+ * alone, and one whose code gets a superuser's rights by it: SQL, what was taken over from a file, PostgreSQL 13.
  * @throws {PgproofError} `backup-missing`, `backup-ambiguous`; `dump-refused` for one that restores into no database.
  */
 export async function chooseDrillDump(
@@ -36,6 +36,7 @@ function newestOf(entries: readonly MergedDump[], cluster: string, database: str
     entry.state === 'whole' &&
     entry.record.kind === 'database' &&
     entry.record.content === 'all' &&
+    isHarmless(entry.record) &&
     (database === null || entry.record.database === database)
       ? [entry.record]
       : [],
@@ -45,9 +46,13 @@ function newestOf(entries: readonly MergedDump[], cluster: string, database: str
   const of = database === null ? cluster : `database '${database}' of ${cluster}`;
   throw new PgproofError('backup-missing', `there is no whole dump of ${of}, so there is nothing to drill`, {
     facts: { cluster, database, dumps: entries.length },
-    hint: `See: pgproof list ${cluster}. Take one: pgproof dump ${cluster}${database === null ? '' : ` --database '${database}'`}`,
+    hint: `Plain SQL, dumps taken over from files, and those of PostgreSQL 13 are drilled by --dump ID. See: pgproof list ${cluster}. Take one: pgproof dump ${cluster}${database === null ? '' : ` --database '${database}'`}`,
   });
 }
+
+/** Its rows can be brought without a superuser, and it was pgproof that took it. */
+const isHarmless = ({ format, importedFrom, server }: DumpRecord): boolean =>
+  format !== 'plain' && importedFrom === null && (server.major ?? 0) >= 14;
 
 function catalogueOf(entries: readonly MergedDump[]): DrillCheckResult {
   const damaged = entries.flatMap(({ id, damagedIn }) =>

@@ -19,15 +19,15 @@ import type { Scratch } from './scratch.ts';
 
 /**
  * Restores a dump into the scratch server, into a database of its own name, and asks it what the configuration asks of that database.
- * Its roles come from its globals; where it has none, owners and grants are left away, and SQL gets empty roles of the names it begins
- * with.
+ * Its roles come from its globals; where it has none, empty ones of the names that it speaks of are made. An archive's rows come by a login
+ * of few rights.
  * @throws {PgproofError} as `restoreDump`; `dump-unfit` for what only its globals could mend.
  */
 export async function restoreIntoScratch(
   cluster: ProtectedCluster,
   { root }: DrillFolder,
   { record, major }: { record: DumpRecord; major: number },
-  { connection }: Scratch,
+  { connection, rows }: Scratch,
   copies: Nearest,
   run: Run,
 ): Promise<DumpRestoreResult> {
@@ -40,16 +40,19 @@ export async function restoreIntoScratch(
   const checks = cluster.config.drills.checks.filter((check) => check.database === database);
   const isPlain = record.format === 'plain';
   const hasRoles = record.globals !== null;
-  if (isPlain && !hasRoles) await makeRoles(source, tools, connection, run);
+  if (!hasRoles) await makeRoles(source, tools, connection, run);
   const options: DumpRestoreOptions = {
     globals: hasRoles ? 'missing' : 'none',
-    owner: hasRoles || isPlain ? 'dump' : 'none',
-    privileges: hasRoles || isPlain,
     ...(record.content === 'schema' && !isPlain ? { content: 'schema' } : {}),
   };
   const mode = everyServerHas.includes(database) ? 'existing' : 'new';
   try {
-    return await restoreDump(source, { connection, tools, database, mode, staging, checks }, options, run);
+    return await restoreDump(
+      source,
+      { connection, ...(rows === null ? {} : { rows }), tools, database, mode, staging, checks },
+      options,
+      run,
+    );
   } catch (error) {
     throw error instanceof PgproofError ? whyFailed(error, hasRoles) : error;
   }

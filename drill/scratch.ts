@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ConnectionConfig } from '../core/config.ts';
 import type { Run } from '../core/run.ts';
+import { execute, withClient } from '../postgres/client.ts';
 import { startServer } from '../postgres/control.ts';
 import { runTool } from '../postgres/run.ts';
 import type { Tools } from '../postgres/tools.ts';
@@ -10,11 +11,14 @@ import type { DrillFolder } from './folder.ts';
 /** An empty server of our own that nobody but this process's user can reach. */
 export type Scratch = {
   connection: ConnectionConfig;
+  /** A login of few rights, that may read and write all rows; null where its major has no such roles (13). */
+  rows: ConnectionConfig | null;
   stop(): Promise<void>;
 };
 
 /** No role of any dump has this name, so that all of its globals can be made beside it. */
 const superuser = 'pgproof_drill';
+const rowsLogin = 'pgproof_drill_rows';
 
 /**
  * Makes a server in the drill's folder and starts it: by a private socket only, it archives nothing, subscribes to nothing, and keeps
@@ -37,8 +41,20 @@ export async function startScratch(tools: Tools, { root, dataDir, workRoot }: Dr
     wait: 'connect',
     user: superuser,
   });
-  return { connection: server.connection, stop: () => server.stop('immediate') };
+  const { connection } = server;
+  const rows = tools.major < 14 ? null : { ...connection, user: rowsLogin };
+  if (rows !== null)
+    await withClient(connection, (client) => execute(client, makeRowsLogin), { signal: run.signal }).catch(
+      async (error: unknown) => {
+        await server.stop('immediate');
+        throw error;
+      },
+    );
+  return { connection, rows, stop: () => server.stop('immediate') };
 }
+
+/** No superuser, and no owner of anything: what code in a dump's rows may do is what this may do. */
+const makeRowsLogin = `CREATE ROLE ${rowsLogin} LOGIN BYPASSRLS IN ROLE pg_read_all_data, pg_write_all_data`;
 
 const settings = {
   archive_mode: 'off',
@@ -54,6 +70,8 @@ const settings = {
   // Nothing of it is outside of the data directory.
   dynamic_shared_memory_type: 'mmap',
   restart_after_crash: 'off',
+  // The login that brings the rows brings large objects, too, and owns none.
+  lo_compat_privileges: 'on',
   timezone: 'UTC',
   log_timezone: 'UTC',
 };

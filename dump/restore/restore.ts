@@ -24,6 +24,7 @@ import { knowsRestrict } from './programs.ts';
 import type { DumpRestoreResult } from './result.ts';
 import { runRestorer } from './run-tools.ts';
 import { ScriptFilter } from './script.ts';
+import { loadInSections } from './sections.ts';
 import { lookAtServer, refusedLocale, type TargetServer } from './server.ts';
 import type { DumpSource } from './source.ts';
 import { stageDump } from './stage.ts';
@@ -43,6 +44,11 @@ export type RestoreInto = {
   checks?: readonly DrillCheckConfig[];
   /** Comment of a database that is made, so that who made it is known; the caller takes it away. */
   marker?: string;
+  /**
+   * A login of few rights to the same server: rows of an archive come by it, and it asks the questions (sections.ts). Without it,
+   * everything is done by `connection`.
+   */
+  rows?: ConnectionConfig;
   /** Awaited right before the dump's own statements begin. */
   onLoad?(): Promise<void>;
 };
@@ -65,7 +71,8 @@ export async function restoreDump(
   const phases: Phase[] = [];
   const timed = phaseTimer(phases, run);
   const took = (name: string): number => phases.find((one) => one.name === name)?.seconds ?? 0;
-  const way = wayOf(source, options, mode, tools);
+  const asking = into.rows ?? connection;
+  const way = wayOf(source, options, mode, tools, into.rows !== undefined);
   const listFile = options.select === null ? null : join(into.staging, 'select.list');
   try {
     if (listFile !== null) await writeFile(listFile, options.select as string, { mode: 0o600, flag: 'wx' });
@@ -76,12 +83,10 @@ export async function restoreDump(
     const made = { name: database, owner: ownerOf(source, options, fit), marker: into.marker ?? null };
     if (mode === 'new') await timed('create', () => createDatabase(connection, made, source.server, run));
     await into.onLoad?.();
-    await timed('restore', () => load(source, into, options, { ...way, ...fit, path, listFile }, run));
+    const left = await timed('restore', () => load(source, into, options, { ...way, ...fit, path, listFile }, run));
     const tables = options.content === 'data' ? null : fit.needs.tables;
-    const counted = await timed('count', () =>
-      countRestored(connection, database, tables, took('restore'), run.signal),
-    );
-    const checks = await timed('checks', () => askChecks(connection, database, into.checks ?? [], run.signal));
+    const counted = await timed('count', () => countRestored(asking, database, tables, took('restore'), run.signal));
+    const checks = await timed('checks', () => askChecks(asking, database, into.checks ?? [], run.signal));
     return {
       dump: source.what,
       format: source.format,
@@ -96,7 +101,7 @@ export async function restoreDump(
       ...counted,
       checks,
       conflicts: globals?.conflicts ?? [],
-      notes: [...source.notes, ...fit.notes, ...way.notes],
+      notes: [...source.notes, ...fit.notes, ...way.notes, ...left],
     };
   } finally {
     await rm(join(into.staging, 'dump'), { recursive: true, force: true });
@@ -146,6 +151,7 @@ export function wayOf(
   options: Pick<DecidedRestore, 'jobs' | 'select' | 'singleTransaction'>,
   mode: DumpRestoreMode,
   { container }: Pick<Clients, 'container'>,
+  inSections = false,
 ): Way {
   const inContainer = container !== undefined;
   if (inContainer && (format === 'directory' || options.select !== null || mode === 'clean')) {
@@ -159,7 +165,7 @@ export function wayOf(
   const jobs = isParallel ? options.jobs : 1;
   const staged =
     format !== 'plain' &&
-    (format === 'directory' || jobs > 1 || (isShared(mode) && !inContainer) || options.select !== null);
+    (format === 'directory' || inSections || jobs > 1 || (isShared(mode) && !inContainer) || options.select !== null);
   const notes =
     options.jobs > 1 && options.singleTransaction ? ['One job only: a single transaction has one session.'] : [];
   return { jobs, staged, notes };
@@ -213,18 +219,21 @@ export async function localeOf(
 
 type Loading = Way & Prepared & { path: string | null; listFile: string | null };
 
+/** @returns what was left out, a sentence each. */
 async function load(
   source: DumpSource,
-  { connection, database, tools, mode }: RestoreInto,
+  { connection, rows, database, tools, mode, staging }: RestoreInto,
   options: DecidedRestore,
   { path, listFile, jobs, noTablespaces, server }: Loading,
   run: Run,
-): Promise<void> {
+): Promise<string[]> {
   if (source.format !== 'plain') {
     const args = { options, clean: mode === 'clean', noTablespaces, jobs, listFile };
+    if (rows !== undefined && path !== null)
+      return loadInSections(source, { connection, rows, tools, database, staging, path }, args, run);
     const read = path === null ? readOf(source) : null;
     await runRestorer(tools, 'pg_restore', archiveArgs(connection, database, args, path), connection, read, run);
-    return;
+    return [];
   }
   const filter = new ScriptFilter({ restrict: knowsRestrict(tools), withoutTransactionTimeout: server.major < 17 });
   await runRestorer(
@@ -238,6 +247,7 @@ async function load(
     },
     run,
   );
+  return [];
 }
 
 const readOf =

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type DrillResult, phasesOutsideRto, type Report } from '../../core/report.ts';
@@ -31,7 +31,7 @@ describe.each(alternate(1))('a drill of a dump, on PostgreSQL %s', (major) => {
     await sql('ALTER TABLE orders OWNER TO clerk', [], 'the shop');
     await sql('CREATE TABLE t AS SELECT 1 AS id', [], 'other');
     dump = (await takeDump(stage.cluster, targetOf('the shop', { globals: true }), quiet)).record;
-    other = (await takeDump(stage.cluster, targetOf('other', { format: 'plain' }), quiet)).record;
+    other = (await takeDump(stage.cluster, targetOf('other', { format: 'tar' }), quiet)).record;
     // No copy has reached the far repository yet.
     const { cluster: andFar } = await withFar(stage);
     passed = await drill(
@@ -122,6 +122,48 @@ describe.each(alternate(1))('a drill of a dump, on PostgreSQL %s', (major) => {
     } finally {
       writeFileSync(file, bytes);
     }
+  });
+
+  test('code in a dump has no rights of a superuser, whenever it is called', async () => {
+    const { sql } = stage.server;
+    const reached = join(stage.folder, 'reached');
+    mkdirSync(reached);
+    const write = (name: string) =>
+      `BEGIN EXECUTE 'COPY (SELECT 1) TO ''${join(reached, name)}'''; EXCEPTION WHEN insufficient_privilege THEN NULL; END`;
+    const body = (name: string) => `LANGUAGE plpgsql AS $$ BEGIN ${write(name)}; RETURN true; END $$`;
+    await sql('CREATE ROLE mallory');
+    await sql('CREATE DATABASE evil OWNER mallory');
+    const statements = [
+      `CREATE FUNCTION in_check(int) RETURNS boolean ${body('check')}`,
+      'CREATE TABLE a (n int CHECK (in_check(n)))',
+      'CREATE TABLE b (n int)',
+      `CREATE FUNCTION in_late_check(b) RETURNS boolean ${body('late-check')}`,
+      'ALTER TABLE b ADD CONSTRAINT late CHECK (in_late_check(b.*))',
+      `CREATE FUNCTION in_index(int) RETURNS boolean ${body('index')}`,
+      `CREATE FUNCTION wrapped(n int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT public.in_index(n)'`,
+      'CREATE INDEX ON a (wrapped(n))',
+      `CREATE FUNCTION in_view() RETURNS boolean ${body('view')}`,
+      'CREATE MATERIALIZED VIEW v AS SELECT in_view()',
+      'CREATE VIEW asked AS SELECT in_view() AS yes',
+      'INSERT INTO a VALUES (1)',
+      'INSERT INTO b VALUES (1)',
+    ];
+    // One session: what she may not do, she may not here either.
+    await sql(`SET ROLE mallory; ${statements.join('; ')}`, [], 'evil');
+    const globals = { globals: true };
+    await takeDump(stage.cluster, targetOf('evil', globals), quiet);
+    const { result } = await drill({ database: 'evil' }, [['asked', 'evil', 'SELECT yes FROM asked']]);
+    expect(result.verdict, JSON.stringify(result)).toBe('passed');
+    expect(readdirSync(reached)).toEqual([]);
+    expect(result.restored?.largest).toContainEqual({ schema: 'public', table: 'a', rows: 1 });
+    expect(result.notes.join()).toContain('Not made, because');
+    expect(result.notes.join()).toContain('b late');
+  });
+
+  test('plain SQL, whose code would have them, is drilled only when somebody names it', async () => {
+    const { record } = await takeDump(stage.cluster, targetOf('postgres', { format: 'plain' }), quiet);
+    await expect(drill({ database: 'postgres' })).rejects.toMatchObject({ code: 'backup-missing' });
+    expect((await drill({ dump: record.id })).result.verdict).toBe('passed');
   });
 
   test('refuses what it cannot do before anything is made', async () => {
