@@ -6,8 +6,8 @@ import {
   type ScheduleOptions,
   type ScheduleSpec,
 } from '@temporalio/client';
-import { inParallel } from '../../core/parallel.ts';
 import { PgproofError } from '../../core/errors.ts';
+import { inParallel } from '../../core/parallel.ts';
 import { type Calendar, type calendarFields, every, months, weekdays } from '../../core/schedule/calendar.ts';
 import type { WantedSchedule } from '../../core/schedule/wanted.ts';
 import { attributePairs } from './attributes.ts';

@@ -1,6 +1,6 @@
 import { type Client, ScheduleNotFoundError } from '@temporalio/client';
-import { inParallel } from '../../core/parallel.ts';
 import { PgproofError } from '../../core/errors.ts';
+import { inParallel } from '../../core/parallel.ts';
 import type { WantedSchedule } from '../../core/schedule/wanted.ts';
 import { patiently, width } from './calls.ts';
 

@@ -1,6 +1,6 @@
 import { type Client, type ScheduleDescription, ScheduleNotFoundError } from '@temporalio/client';
-import { inParallel } from '../../core/parallel.ts';
 import type { Config } from '../../core/config.ts';
+import { inParallel } from '../../core/parallel.ts';
 import { schedulePrefix, type WantedSchedule, wantedSchedules } from '../../core/schedule/wanted.ts';
 import { patiently, width } from './calls.ts';
 

@@ -1,8 +1,8 @@
 import type { Client, ScheduleDescription } from '@temporalio/client';
 import { WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
 import { ActivityFailure, defineSearchAttributeKey } from '@temporalio/common';
-import { inParallel } from '../../core/parallel.ts';
 import type { Config } from '../../core/config.ts';
+import { inParallel } from '../../core/parallel.ts';
 import type { FiledReport } from '../../core/report.ts';
 import { features, workflowTypes } from '../../core/request.ts';
 import { patiently, width } from './calls.ts';
