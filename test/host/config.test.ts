@@ -54,13 +54,13 @@ test('a misspelt key is named with its line and the key that was meant', () => {
   expect(error.code).toBe('config-invalid');
   expect(error.message).toBe(
     "the configuration '/etc/pgproof/pgproof.yaml' is not usable: line 10: clusters.shop.kye: is not a key here; " +
-      "did you mean 'key'? (allowed: host, prefer, connection, tools, wal, repositories, write, required, key, walKey, retention, objectives, schedules, drills)",
+      "did you mean 'key'? (allowed: host, prefer, connection, tools, wal, repositories, write, required, key, walKey, retention, objectives, schedules, dumps, drills)",
   );
 });
 
 test('a key that resembles none is named with what is allowed', () => {
   expect(problemsOf(`${good}\nretention: 7d`).message).toMatch(
-    /retention: is not a key here \(allowed: fleet, timezone, hosts, repositories, keys, clusters, temporal\)/,
+    /retention: is not a key here \(allowed: fleet, timezone, hosts, repositories, keys, clusters, reportSink, temporal\)/,
   );
 });
 
