@@ -16,5 +16,6 @@ const host = await openHost({ configFile, host: 'db-7', log: pino({ level: 'sile
 const cluster = await openCluster(host, 'shop');
 const { store } = cluster.repository;
 cluster.repository.store = faulty(store, [{ on: 'create', key: /dump\.directory\.tar\.3/, fault: { kind: 'hang' } }]);
-const target = targetOf(database, { format: 'directory', compression: 'none' });
+// Slow: a pg_dump that is done before anybody looks is never stopped.
+const target = targetOf(database, { format: 'directory', compression: 'gzip:9' });
 await takeDump(cluster, target, quietRun(), { windowBytes: 1_000_000, maxPartBytes: 1_000_000 });

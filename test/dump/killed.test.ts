@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { takeDump } from '../../dump/dump.ts';
 import { alternate } from '../support/postgres.ts';
 import { openStage, type Stage, until } from '../support/stage.ts';
@@ -19,7 +19,8 @@ describe.each(alternate(0))('on PostgreSQL %s', (major) => {
     stage = await openStage({ major });
     await stage.server.sql('CREATE DATABASE shop');
     await stage.server.sql(
-      `CREATE TABLE items AS SELECT n, repeat(md5(n::text), 4) AS text FROM generate_series(1, 200000) n`,
+      `CREATE TABLE items AS SELECT n, md5(n::text) || md5((-n)::text) || md5((n + 0.1)::text) || md5((n + 0.2)::text) AS text
+         FROM generate_series(1, 200000) n`,
       [],
       'shop',
     );
@@ -38,6 +39,7 @@ describe.each(alternate(0))('on PostgreSQL %s', (major) => {
     const { paths } = stage.cluster;
     const before = new Set(await partKeys(stage.cluster));
     const child = spawn(node, [join(import.meta.dirname, 'child.ts'), stage.configFile, 'shop'], { stdio: 'inherit' });
+    onTestFinished(() => void child.kill('SIGKILL'));
     const ended = once(child, 'exit');
     const attempts = (): string[] => readdirSync(paths.dumps).filter((name) => /-logical-/.test(name));
     const tools = (): string[] => attempts().flatMap((id) => processesNamed(`pgproof ${id}`));

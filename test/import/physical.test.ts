@@ -217,7 +217,7 @@ describe.each(alternate(0))('what the old physical script left, on PostgreSQL %s
     });
   });
 
-  test.runIf(process.env.PGPROOF_TEST_FULL)(
+  test.each(process.env.PGPROOF_TEST_FULL ? ['full'] : [])(
     'the latest lies on the newest timeline, an older one is followed on wish',
     async () => {
       const { server } = stage;
