@@ -8,6 +8,7 @@ import { findRestorers } from '../dump/restore/programs.ts';
 import { restoreDump } from '../dump/restore/restore.ts';
 import type { DumpRestoreResult } from '../dump/restore/result.ts';
 import { type DumpSource, dumpSource } from '../dump/restore/source.ts';
+import { stageList } from '../dump/restore/stage.ts';
 import { surveyDump } from '../dump/restore/survey.ts';
 import { execute, withClient } from '../postgres/client.ts';
 import type { Clients } from '../postgres/clients.ts';
@@ -40,7 +41,7 @@ export async function restoreIntoScratch(
   const checks = cluster.config.drills.checks.filter((check) => check.database === database);
   const isPlain = record.format === 'plain';
   const hasRoles = record.globals !== null;
-  if (!hasRoles) await makeRoles(source, tools, connection, run);
+  if (!hasRoles) await makeRoles(source, tools, staging, connection, run);
   const options: DumpRestoreOptions = {
     globals: hasRoles ? 'missing' : 'none',
     ...(record.content === 'schema' && !isPlain ? { content: 'schema' } : {}),
@@ -63,10 +64,12 @@ const everyServerHas = ['postgres', 'template1'];
 async function makeRoles(
   source: DumpSource,
   tools: Clients,
+  staging: string,
   connection: Scratch['connection'],
   run: Run,
 ): Promise<void> {
-  const { roles } = await surveyDump(source, tools, dumpRestoreOptions.parse({}), null, null, run);
+  const list = await stageList(source, staging, run);
+  const { roles } = await surveyDump(source, tools, dumpRestoreOptions.parse({}), list, null, run);
   await withClient(
     connection,
     async (client) => {

@@ -28,8 +28,7 @@ export async function listDump(
     });
   const clients = await findClients(tools, majorOf(source.toolVersion) ?? supportedMajors.newest, 'the dump');
   return inScratch(cluster, async (scratch) => {
-    const path = source.format === 'directory' ? await stageList(source, scratch, run) : null;
-    return listOf(source, clients, path, run);
+    return listOf(source, clients, await stageList(source, scratch, run), run);
   });
 }
 

@@ -135,12 +135,10 @@ async function needsOf(
   options: DecidedRestore,
   run: Run,
 ): Promise<DumpNeeds> {
-  const isDirectory = source.format === 'directory';
   return inScratch(cluster, async (scratch) => {
     const listFile = options.select === null ? null : join(scratch, 'select.list');
     if (listFile !== null) await writeFile(listFile, options.select as string, { mode: 0o600 });
-    const path = isDirectory ? await stageList(source, scratch, run) : null;
-    return surveyDump(source, tools, options, path, listFile, run);
+    return surveyDump(source, tools, options, await stageList(source, scratch, run), listFile, run);
   });
 }
 

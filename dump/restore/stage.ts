@@ -55,10 +55,11 @@ async function fetchFile(source: DumpSource, path: string, run: Run): Promise<vo
 }
 
 /**
- * Of a directory dump only its list, toc.dat, and no more of the stream than that takes: pg_dump writes it first.
- * @returns the folder.
+ * Where pg_restore reads a dump's list: of a directory a folder with its toc.dat alone, and no more of the stream than that takes, because
+ * pg_dump writes it first; null: the dump's own stream, which begins with it.
  */
-export async function stageList(source: DumpSource, staging: string, run: Run): Promise<string> {
+export async function stageList(source: DumpSource, staging: string, run: Run): Promise<string | null> {
+  if (source.format !== 'directory') return null;
   const path = join(staging, 'list');
   const enough = new AbortController();
   const unpacker = await DirectoryUnpacker.into(path, 'toc.dat');

@@ -166,6 +166,15 @@ describe.each(alternate(1))('a drill of a dump, on PostgreSQL %s', (major) => {
     expect((await drill({ dump: record.id })).result.verdict).toBe('passed');
   });
 
+  test('a directory dump without globals is drilled, too: its roles are those that its list speaks of', async () => {
+    const form = { format: 'directory', globals: false } as const;
+    const { record } = await takeDump(stage.cluster, targetOf('the shop', form), quiet);
+    const { result } = await drill({ dump: record.id }, [
+      ['owner', 'the shop', `SELECT relowner = 'clerk'::regrole FROM pg_class WHERE relname = 'orders'`],
+    ]);
+    expect(result.verdict, JSON.stringify(result)).toBe('passed');
+  });
+
   test('refuses what it cannot do before anything is made', async () => {
     await expect(drill({ database: 'nowhere' })).rejects.toMatchObject({ code: 'backup-missing' });
     await expect(drill({ dump: dump.id, database: 'other' })).rejects.toMatchObject({ code: 'usage' });
