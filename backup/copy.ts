@@ -5,14 +5,13 @@ import { runId } from '../core/ids.ts';
 import type { Run } from '../core/run.ts';
 import { withStallWatch } from '../parts/stall.ts';
 import { type TeeOptions, teeStore } from '../parts/tee.ts';
-import type { ProtectedCluster } from '../postgres/cluster.ts';
+import { othersThan, type ProtectedCluster } from '../postgres/cluster.ts';
 import { type LockHolder, withClusterLock } from '../postgres/lock.ts';
 import { inspectServer } from '../postgres/server.ts';
 import { reapLeftovers } from '../repository/commit.ts';
 import { currentEra } from '../repository/eras.ts';
 import { sealingFor } from '../repository/keys.ts';
 import { partKey } from '../repository/layout.ts';
-import type { Repository } from '../repository/repository.ts';
 import { backupShelf } from '../repository/shelf.ts';
 import { mayReap, noteBegun } from './begun.ts';
 import type { CopiedBase, CopyJob } from './copied.ts';
@@ -89,17 +88,11 @@ async function clearLeftovers(cluster: ProtectedCluster, { era, copies }: Fit, r
     reapLeftovers(repository, backupShelf(cluster.name, era.era), {
       except,
       mayReap: mine,
-      ...others(cluster, repository),
+      ...othersThan(cluster, repository),
       signal: run.signal,
     }),
   );
 }
-
-/** What looks like a leftover may exist in one of them, and be on its way here. */
-const others = ({ repositories, unavailable }: ProtectedCluster, repository: Repository) => ({
-  elsewhere: repositories.filter((other) => other !== repository),
-  isOneAway: unavailable.length > 0,
-});
 
 async function planCopy(
   cluster: ProtectedCluster,
@@ -180,7 +173,7 @@ async function clearEra(cluster: ProtectedCluster, own: string, signal: AbortSig
         except,
         own,
         mayReap: mine,
-        ...others(cluster, repository),
+        ...othersThan(cluster, repository),
         signal,
       });
     }),

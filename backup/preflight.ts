@@ -1,3 +1,4 @@
+import pg from 'pg';
 import * as z from 'zod';
 import { PgproofError } from '../core/errors.ts';
 import type { Run } from '../core/run.ts';
@@ -50,7 +51,7 @@ async function inspectRole(client: SqlClient): Promise<ServerFacts> {
   if (!may) {
     throw new PgproofError('rights-missing', `the role '${role}' may not take a base backup`, {
       facts: { role },
-      hint: `Run as a superuser: ALTER ROLE "${role.replaceAll('"', '""')}" REPLICATION;`,
+      hint: `Run as a superuser: ALTER ROLE ${pg.escapeIdentifier(role)} REPLICATION;`,
     });
   }
   return inspectSession(client);

@@ -1,3 +1,4 @@
+import pg from 'pg';
 import * as z from 'zod';
 import { PgproofError } from '../core/errors.ts';
 import { queryOne, type SqlClient } from '../postgres/client.ts';
@@ -28,7 +29,7 @@ export async function refuseUnreadableLargeObjects(
     z.object({ count: z.number(), first: z.string().nullable() }),
   );
   if (first === null) return;
-  const role = `"${user.replaceAll('"', '""')}"`;
+  const role = pg.escapeIdentifier(user);
   throw new PgproofError(
     'rights-missing',
     `role '${user}' may not read large object ${first} of '${database}'${count > 1 ? `, and ${count - 1} more` : ''}`,

@@ -3,9 +3,8 @@ import { join } from 'node:path';
 import { compactTime } from '../core/ids.ts';
 import type { Run } from '../core/run.ts';
 import type { Copies } from '../parts/copies.ts';
-import type { ProtectedCluster } from '../postgres/cluster.ts';
+import { othersThan, type ProtectedCluster } from '../postgres/cluster.ts';
 import { reapLeftovers } from '../repository/reap.ts';
-import type { Repository } from '../repository/repository.ts';
 import { dumpShelf } from '../repository/shelf.ts';
 import { forgetAttempt, knownAttempts } from './attempt.ts';
 import { endSessions } from './sessions.ts';
@@ -28,7 +27,7 @@ export async function clearLeftovers(cluster: ProtectedCluster, copies: Copies, 
     reapLeftovers(repository, dumpShelf(cluster.name), {
       except: live,
       mayReap,
-      ...others(cluster, repository),
+      ...othersThan(cluster, repository),
       signal,
     }),
   );
@@ -56,14 +55,8 @@ export async function takeBack(cluster: ProtectedCluster, own: string, signal: A
   const cleared = await Promise.allSettled([
     endSessions(cluster, [own], signal),
     ...cluster.written.map((repository) =>
-      reapLeftovers(repository, shelf, { except: [], own, mayReap, ...others(cluster, repository), signal }),
+      reapLeftovers(repository, shelf, { except: [], own, mayReap, ...othersThan(cluster, repository), signal }),
     ),
   ]);
   for (const outcome of cleared) if (outcome.status === 'rejected') throw outcome.reason;
 }
-
-/** What looks like a leftover may exist in one of them, and be on its way here. */
-const others = ({ repositories, unavailable }: ProtectedCluster, repository: Repository) => ({
-  elsewhere: repositories.filter((other) => other !== repository),
-  isOneAway: unavailable.length > 0,
-});

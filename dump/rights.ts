@@ -1,3 +1,4 @@
+import pg from 'pg';
 import * as z from 'zod';
 import { PgproofError } from '../core/errors.ts';
 import { query, queryOne, type SqlClient } from '../postgres/client.ts';
@@ -35,7 +36,7 @@ export async function refuseUnreadable(
   );
   const [first] = found;
   if (first === undefined) return;
-  const role = `"${user.replaceAll('"', '""')}"`;
+  const role = pg.escapeIdentifier(user);
   const rest = first.count > 1 ? `, and ${first.count - 1} more` : '';
   const facts = { database, role: user, tables: found.map(({ name }) => name), count: first.count };
   if (first.why === 'hidden') {

@@ -51,6 +51,15 @@ export function inRepository(cluster: ProtectedCluster, repository: Repository):
   return { ...cluster, repository };
 }
 
+/** The cluster's other repositories, and whether one more could not be opened: what looks like a leftover here may exist there. */
+export const othersThan = (
+  { repositories, unavailable }: Pick<ProtectedCluster, 'repositories' | 'unavailable'>,
+  repository: Repository,
+): { elsewhere: Repository[]; isOneAway: boolean } => ({
+  elsewhere: repositories.filter((other) => other !== repository),
+  isOneAway: unavailable.length > 0,
+});
+
 /**
  * The repositories that a backup or an era goes to.
  * @throws {PgproofError} why a required one, or all of them, could not be opened; before anything is written.

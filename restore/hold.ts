@@ -92,6 +92,29 @@ async function holdAll(cluster: ProtectedCluster, operation: Operation, signal: 
   return held;
 }
 
+/**
+ * Does the work of a plan while `held` stands, which goes with it. The plan's own holds go with its success only: a restore that failed may
+ * be tried again. What could not be released stands in the notes.
+ */
+export async function whileHeld<Result extends { notes: string[] }>(
+  cluster: ProtectedCluster,
+  held: Held,
+  planned: RestorePlan['holds'],
+  work: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    const result = await work();
+    await releasePlan(cluster, planned).catch((error: unknown) => {
+      held.notes.push(`What the plan holds was not released (${asPgproofError(error).message}): it ends by itself.`);
+    });
+    await letGo(held);
+    return { ...result, notes: [...result.notes, ...held.notes] };
+  } catch (error) {
+    await letGo(held);
+    throw error;
+  }
+}
+
 /** By hand it would go at its end; so a failure is no reason to fail. Takes no signal: what was cancelled holds nothing either. */
 export async function letGo({ holds, notes }: Held): Promise<void> {
   for (const { repository, hold } of holds) {

@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { asPgproofError, PgproofError } from '../core/errors.ts';
+import { PgproofError } from '../core/errors.ts';
 import type { Phase } from '../core/report.ts';
 import type { Run } from '../core/run.ts';
 import { formatTarget } from '../core/target.ts';
@@ -12,9 +12,10 @@ import { configureRecovery } from './configure.ts';
 import { fallbackNotes } from './fallbacks.ts';
 import { fetchBackup, makeDurable } from './fetch.ts';
 import { configurationNotes, handOver, openingStatement, startCommand } from './handover.ts';
-import { holdPlanned, letGo, releasePlan } from './hold.ts';
+import { holdPlanned, whileHeld } from './hold.ts';
 import { withPlanLock } from './lock.ts';
 import { readMarker, removeMarker } from './marker.ts';
+import { phaseTimer } from './phases.ts';
 import { loadPlan, loadResult, saveResult } from './plans.ts';
 import type { Reached, RestorePlan, RestoreResult } from './record.ts';
 import { type RecoverOptions, recover } from './recover.ts';
@@ -42,29 +43,11 @@ export async function startRestore(
   refuseOtherActions(plan);
   return withPlanLock(cluster, plan, run.signal, async (signal) => {
     const done = await resultOfEarlier(cluster, plan);
-    return done === null ? carryOutHeld(cluster, plan, { ...run, signal }, options) : doneBefore(done);
+    if (done !== null) return doneBefore(done);
+    const inner = { ...run, signal };
+    const held = await holdPlanned(cluster, plan, inner);
+    return whileHeld(cluster, held, plan.holds, () => carryOut(cluster, plan, inner, options));
   });
-}
-
-/** The plan's own hold goes with its success: a restore that failed may be tried again. */
-async function carryOutHeld(
-  cluster: ProtectedCluster,
-  plan: RestorePlan,
-  run: Run,
-  options: RestoreOptions,
-): Promise<RestoreResult> {
-  const held = await holdPlanned(cluster, plan, run);
-  try {
-    const result = await carryOut(cluster, plan, run, options);
-    await releasePlan(cluster, plan.holds).catch((error: unknown) => {
-      held.notes.push(`What the plan holds was not released (${asPgproofError(error).message}): it ends by itself.`);
-    });
-    await letGo(held);
-    return { ...result, notes: [...result.notes, ...held.notes] };
-  } catch (error) {
-    await letGo(held);
-    throw error;
-  }
 }
 
 /** Asked again after the end: the folder is somebody's server by now, and is not looked at. */
@@ -93,7 +76,7 @@ export async function carryOut(
 ): Promise<RestoreResult> {
   const phases: Phase[] = [];
   const copies = options.copies ?? new Nearest(cluster.repositories);
-  const timed = timer(phases, run);
+  const timed = phaseTimer(phases, run);
   const next = await timed('prepare', () => prepareFolder(cluster, plan));
   if (next === 'fetch') {
     await timed('fetch', () => withoutStanding(run, stallSeconds, (watched) => source.fetch(watched, copies)));
@@ -181,18 +164,6 @@ function refuseOtherActions({ target, id }: RestorePlan): void {
       facts: { plan: id, action: target.action },
     },
   );
-}
-
-function timer(phases: Phase[], run: Run): <T>(name: string, work: () => Promise<T>) => Promise<T> {
-  return async (name, work) => {
-    run.progress({ phase: name });
-    const began = performance.now();
-    try {
-      return await work();
-    } finally {
-      phases.push({ name, seconds: Math.round(performance.now() - began) / 1000 });
-    }
-  };
 }
 
 async function isThere(path: string): Promise<boolean> {

@@ -1,3 +1,4 @@
+import pg from 'pg';
 import * as z from 'zod';
 import type { SinkConfig } from '../core/config.ts';
 import { hasCode, PgproofError } from '../core/errors.ts';
@@ -74,7 +75,7 @@ async function change(client: SqlClient, sink: SinkConfig, state: TableState): P
 
 /** What lets the role write rows, ready to run. */
 export function grantStatement({ table, connection }: SinkConfig): string {
-  const user = `"${connection.user.replaceAll('"', '""')}"`;
+  const user = pg.escapeIdentifier(connection.user);
   const [schema, name] = table.split('.') as [string, string | undefined];
   const usage = name === undefined ? '' : `GRANT USAGE ON SCHEMA ${quoted(schema)} TO ${user};\n`;
   return `${usage}GRANT SELECT, INSERT, UPDATE ON ${quoted(table)} TO ${user};`;

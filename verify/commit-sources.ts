@@ -39,18 +39,12 @@ export async function backupSource(
   await refuseDeleted([here, there], shelf, id, signal);
   refuseWithoutWal(here, era, record, findings);
   await ensureParts(here, there, record, partsOf(record), signal);
-  const key = commitKeyOf(shelf, id);
-  return {
-    key,
-    sha256: null,
+  const options = { signal, copiedFrom: there.repository };
+  return commitSource(there, commitKeyOf(shelf, id), signal, {
     isWholeHere: async () => (await read(here)).id === id,
-    put: async () => {
-      const document = await readBytes(there.repository.store, key, { signal, maxBytes: maxDocumentBytes });
-      // Somebody may delete the backup in the meantime, here or there.
-      await commitDocument(here.repository, record, document, { signal, copiedFrom: there.repository });
-    },
+    put: (document) => commitDocument(here.repository, record, document, options),
     done: () => void era.records.push(record),
-  };
+  });
 }
 
 /** As `backupSource`. */
@@ -66,17 +60,20 @@ export async function dumpSource(
   const record = await read(there);
   await refuseDeleted([here, there], shelf, id, signal);
   await ensureParts(here, there, record, dumpParts(record), signal);
-  const key = commitKeyOf(shelf, id);
-  return {
-    key,
-    sha256: null,
+  const options = { signal, copiedFrom: there.repository };
+  return commitSource(there, commitKeyOf(shelf, id), signal, {
     isWholeHere: async () => (await read(here)).id === id,
-    put: async () => {
-      const document = await readBytes(there.repository.store, key, { signal, maxBytes: maxDocumentBytes });
-      await writeCommitFile(here.repository, shelf, id, document, { signal, copiedFrom: there.repository });
-    },
+    put: (document) => writeCommitFile(here.repository, shelf, id, document, options),
     done: () => void dumps.records.push(record),
-  };
+  });
+}
+
+type Putting = Pick<Source, 'isWholeHere' | 'done'> & { put(document: Buffer): Promise<void> };
+
+/** The document is written as it is there. Somebody may delete what it commits in the meantime, here or there: `put` looks. */
+function commitSource(there: ProtectedCluster, key: string, signal: AbortSignal, { put, ...how }: Putting): Source {
+  const document = () => readBytes(there.repository.store, key, { signal, maxBytes: maxDocumentBytes });
+  return { key, sha256: null, ...how, put: async () => put(await document()) };
 }
 
 async function refuseDeleted(

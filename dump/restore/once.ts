@@ -1,9 +1,8 @@
 import type * as z from 'zod';
-import { asPgproofError } from '../../core/errors.ts';
 import type { Run } from '../../core/run.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import { findDumpIn } from '../../repository/merged.ts';
-import { letGo, releasePlan } from '../../restore/hold.ts';
+import { whileHeld } from '../../restore/hold.ts';
 import { withPlanLock } from '../../restore/lock.ts';
 import { refuseUnconfirmed } from './confirm.ts';
 import { holdDump } from './hold.ts';
@@ -33,36 +32,18 @@ export async function carriedOutOnce<Result extends { finishedAt: string; notes:
   return withPlanLock(cluster, plan, run.signal, async (signal) => {
     const done = await loadPlannedResult(cluster, plan.id, schema);
     if (done !== null) return doneBefore(done);
-    return 'id' in plan.dump
-      ? whileHeld(cluster, plan, plan.dump.id, { ...run, signal }, carryOut)
-      : carryOut(await options.openFile(plan.dump.file), { ...run, signal });
+    const inner = { ...run, signal };
+    if (!('id' in plan.dump)) return carryOut(await options.openFile(plan.dump.file), inner);
+    const { id } = plan.dump;
+    const held = await holdDump(cluster, 'restore', id, inner);
+    return whileHeld(cluster, held, plan.holds, async () => {
+      const record = await findDumpIn(cluster.repositories, cluster.keys, cluster.name, id, inner);
+      return carryOut(dumpSource(cluster, record), inner);
+    });
   });
 }
 
 function doneBefore<Result extends { finishedAt: string; notes: string[] }>(done: Result): Result {
   const note = `This plan was carried out already, at ${done.finishedAt}; nothing was touched again.`;
   return { ...done, notes: [...done.notes, note] };
-}
-
-/** The plan's own hold goes with its success: a restore that failed may be tried again. */
-async function whileHeld<Result extends { notes: string[] }>(
-  cluster: ProtectedCluster,
-  plan: AnyDumpPlan,
-  id: string,
-  run: Run,
-  carryOut: (source: DumpSource, run: Run) => Promise<Result>,
-): Promise<Result> {
-  const held = await holdDump(cluster, 'restore', id, run);
-  try {
-    const record = await findDumpIn(cluster.repositories, cluster.keys, cluster.name, id, run);
-    const result = await carryOut(dumpSource(cluster, record), run);
-    await releasePlan(cluster, plan.holds).catch((error: unknown) => {
-      held.notes.push(`What the plan holds was not released (${asPgproofError(error).message}): it ends by itself.`);
-    });
-    await letGo(held);
-    return { ...result, notes: [...result.notes, ...held.notes] };
-  } catch (error) {
-    await letGo(held);
-    throw error;
-  }
 }

@@ -5,6 +5,7 @@ import { PgproofError } from '../../core/errors.ts';
 import type { Phase } from '../../core/report.ts';
 import type { Run } from '../../core/run.ts';
 import type { Clients } from '../../postgres/clients.ts';
+import { phaseTimer } from '../../restore/phases.ts';
 import { archiveArgs, scriptArgs } from './argv.ts';
 import { askChecks } from './checks.ts';
 import { countRestored } from './count.ts';
@@ -19,7 +20,6 @@ import {
   decideRestore,
   isShared,
 } from './options.ts';
-import { phaseTimer } from './phases.ts';
 import { knowsRestrict } from './programs.ts';
 import type { DumpRestoreResult } from './result.ts';
 import { runRestorer } from './run-tools.ts';

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { formatBytes, formatSeconds } from '../../core/format.ts';
 import { drillCheckResult, phase } from '../../core/report.ts';
+import { closingSections, countedRow, phasesSection, secondsOf } from './restored.ts';
 import { fields, list, section } from './text.ts';
 
 /** What is shown of the restore of a dump; dump/restore/result.ts says what else is in it. */
@@ -30,11 +31,7 @@ export function renderDumpRestore(result: Record<string, unknown>): string | und
   if (!parsed.success) return undefined;
   const { data } = parsed;
   const { found, expected } = data.tables;
-  const total = data.phases.reduce((sum, { seconds }) => sum + seconds, 0);
-  const rows = data.largest.map((each) => [
-    `${each.schema}.${each.table}`,
-    each.rows === null ? 'not counted' : `${each.rows} rows`,
-  ]);
+  const rows = data.largest.map((each) => countedRow(each));
   return [
     fields([
       ['plan', data.planId],
@@ -46,16 +43,11 @@ export function renderDumpRestore(result: Record<string, unknown>): string | und
       ...(data.replaced === null ? [] : [['before', `what was there is now called ${data.replaced}`] as const]),
       ['by', `${data.tool}${data.jobs > 1 ? `, ${data.jobs} jobs` : ''}`],
       ['tables', expected === null ? `${found}` : `${found}; the dump makes ${expected}, and all of them are there`],
-      ['time', formatSeconds(total)],
+      ['time', formatSeconds(secondsOf(data.phases))],
     ]),
-    section('phases', list(data.phases.map(({ name, seconds }) => [name, formatSeconds(seconds)]))),
+    phasesSection(data.phases),
     section('largest tables', list(rows)),
-    section(
-      'checks',
-      list(data.checks.map(({ name, passed, detail }) => [passed ? 'passed' : 'FAILED', name, detail])),
-    ),
-    section('conflicts', list(data.conflicts.map((conflict) => [conflict]))),
-    section('notes', list(data.notes.map((note) => [note]))),
+    ...closingSections(data),
   ]
     .filter((part) => part !== '')
     .join('\n\n');

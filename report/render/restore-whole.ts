@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { formatBytes, formatSeconds } from '../../core/format.ts';
 import { drillCheckResult, phase } from '../../core/report.ts';
+import { closingSections, countedRow, phasesSection, secondsOf } from './restored.ts';
 import { fields, list, section } from './text.ts';
 
 /** What is shown of the restore of a server's globals, or of a whole server; dump/restore/result.ts says what else is in it. */
@@ -32,13 +33,7 @@ export function renderWholeRestore(result: Record<string, unknown>): string | un
   const parsed = shown.safeParse(result);
   if (!parsed.success) return undefined;
   const { data } = parsed;
-  const total = data.phases.reduce((sum, { seconds }) => sum + seconds, 0);
-  const rows = data.databases.flatMap(({ name, largest }) =>
-    largest.map((each) => [
-      `${name}: ${each.schema}.${each.table}`,
-      each.rows === null ? 'not counted' : `${each.rows} rows`,
-    ]),
-  );
+  const rows = data.databases.flatMap(({ name, largest }) => largest.map((each) => countedRow(each, `${name}: `)));
   return [
     fields([
       ['plan', data.planId],
@@ -49,17 +44,12 @@ export function renderWholeRestore(result: Record<string, unknown>): string | un
       ['server', `that of ${data.server} (PostgreSQL ${data.serverVersion})`],
       ['by', data.tool],
       ['roles made', data.roles.length === 0 ? 'none' : data.roles.join(', ')],
-      ['time', formatSeconds(total)],
+      ['time', formatSeconds(secondsOf(data.phases))],
     ]),
-    section('phases', list(data.phases.map(({ name, seconds }) => [name, formatSeconds(seconds)]))),
+    phasesSection(data.phases),
     section('databases', list(data.databases.map(({ name, tables }) => [name, `${tables} tables`]))),
     section('largest tables', list(rows)),
-    section(
-      'checks',
-      list(data.checks.map(({ name, passed, detail }) => [passed ? 'passed' : 'FAILED', name, detail])),
-    ),
-    section('conflicts', list(data.conflicts.map((conflict) => [conflict]))),
-    section('notes', list(data.notes.map((note) => [note]))),
+    ...closingSections(data),
   ]
     .filter((part) => part !== '')
     .join('\n\n');

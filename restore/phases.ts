@@ -1,5 +1,5 @@
-import type { Phase } from '../../core/report.ts';
-import type { Run } from '../../core/run.ts';
+import type { Phase } from '../core/report.ts';
+import type { Run } from '../core/run.ts';
 
 /** Runs each phase, and notes how long it took, also when it fails. */
 export function phaseTimer(phases: Phase[], run: Run): <T>(name: string, work: () => Promise<T>) => Promise<T> {
