@@ -1,11 +1,11 @@
-import { execFileSync } from 'node:child_process';
 import { chmodSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import type { DumpFormat, DumpOptions } from '../../core/dump.ts';
 import type { Progress } from '../../core/run.ts';
 import { dumpTargets, takeDump } from '../../dump/dump.ts';
 import { type FaultPlan, faulty } from '../../storage/fault.ts';
+import { cutConnection } from '../support/cut-connection.ts';
 import { alternate, bin, majors } from '../support/postgres.ts';
 import { withStore } from '../support/repositories.ts';
 import { openStage, type Stage, until } from '../support/stage.ts';
@@ -156,12 +156,14 @@ describe.each(alternate(1))('on PostgreSQL %s', (major) => {
   });
 
   test.each(forms.slice(0, 2))('a connection that drops half way ends the dump, and says so (%o)', async (options) => {
-    const psql = [join(stage.server.bin, 'psql'), ['-h', stage.server.socketDir, '-U', 'postgres', '-qAtc']] as const;
-    const drop = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'pgproof %-logical-%'`;
-    const dropping = duringDump(() => void execFileSync(psql[0], [...psql[1], drop]));
-    await expect(takeDump(stage.cluster, targetOf('shop', options), dropping)).rejects.toMatchObject({
+    const network = await cutConnection(stage.server, 5_000_000);
+    onTestFinished(() => network.close());
+    const { config } = stage.cluster;
+    const connection = { ...config.connection, socket: network.socketDir };
+    const far = { ...stage.cluster, config: { ...config, connection } };
+    await expect(takeDump(far, targetOf('shop', options), quietRun())).rejects.toMatchObject({
       code: 'tool-failed',
-      message: expect.stringMatching(/terminat|closed|lost|died/),
+      message: expect.stringMatching(/closed|lost|died/),
     });
     await expectNothingLeft();
   });
