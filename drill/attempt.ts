@@ -1,8 +1,8 @@
 import type { PgproofError } from '../core/errors.ts';
 import type { DrillCheckResult, DrillResult } from '../core/report.ts';
 import type { Run } from '../core/run.ts';
+import type { HoldIds } from '../repository/held.ts';
 import type { Nearest } from '../repository/nearest.ts';
-import type { RestorePlan } from '../restore/record.ts';
 import type { Phases } from './phases.ts';
 
 /** What a drill has found out so far: one that ends early keeps it. */
@@ -14,8 +14,5 @@ export type Found = Partial<
   error: PgproofError | null;
 };
 
-/** `copies`: where the restore reads, and what it took from elsewhere than the nearest repository. */
-export type Attempt = { phases: Phases; run: Run; found: Found; copies: Nearest; holds: Held };
-
-/** What a drill's plan holds. */
-export type Held = RestorePlan['holds'][number][];
+/** `holds`: what it holds, or its plan. `copies`: where the restore reads, and what it took from elsewhere than the nearest repository. */
+export type Attempt = { phases: Phases; run: Run; found: Found; copies: Nearest; holds: HoldIds };

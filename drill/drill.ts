@@ -6,11 +6,12 @@ import type { DrillResult } from '../core/report.ts';
 import type { DrillRequest } from '../core/request.ts';
 import type { Run } from '../core/run.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
+import type { HoldIds } from '../repository/held.ts';
 import { Nearest } from '../repository/nearest.ts';
 import { fallbackNotes } from '../restore/fallbacks.ts';
 import { awaitShipped } from '../wal/await-shipping.ts';
 import { inDrill } from './advice.ts';
-import type { Attempt, Found, Held } from './attempt.ts';
+import type { Attempt, Found } from './attempt.ts';
 import { askEverything, ownChecks, unasked } from './checks.ts';
 import { type DrillFolder, drillFolderAt, makeDrillFolder } from './folder.ts';
 import { Phases } from './phases.ts';
@@ -35,7 +36,7 @@ export async function runDrill(
   { kind }: Pick<DrillRequest, 'kind'>,
   run: Run,
   id: RunId = runId(new Date(), 'drill', randomBytes(4).toString('hex')),
-  holds: Held = [],
+  holds: HoldIds = [],
 ): Promise<DrillResult> {
   const phases = new Phases(run);
   const prepared = await phases.time('preflight', () => prepareDrill(cluster, drillFolderAt(cluster, id), run));

@@ -1,4 +1,4 @@
-import { abortReason, throwIfAborted } from '../core/abort.ts';
+import { abortReason } from '../core/abort.ts';
 import { asPgproofError, hasCode, PgproofError } from '../core/errors.ts';
 import type { RunId } from '../core/ids.ts';
 import { type DrillResult, phasesOutsideRto } from '../core/report.ts';
@@ -9,13 +9,13 @@ import type { DumpRestoreResult } from '../dump/restore/result.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { findTools } from '../postgres/tools.ts';
 import { currentEra } from '../repository/eras.ts';
-import { newHoldId, placeHold } from '../repository/holds.ts';
+import { type HoldIds, holdIds, holdInEach } from '../repository/held.ts';
 import { assertReads } from '../repository/keys.ts';
 import { Nearest } from '../repository/nearest.ts';
 import type { DumpRecord } from '../repository/record.ts';
 import { checkTargetFolder, refuseWithoutSpace } from '../restore/folder.ts';
 import { inDrill } from './advice.ts';
-import type { Attempt, Held } from './attempt.ts';
+import type { Attempt } from './attempt.ts';
 import { type ChosenDump, chooseDrillDump } from './dump-choice.ts';
 import { restoreIntoScratch } from './dump-restore.ts';
 import { concludeDump } from './dump-verdict.ts';
@@ -44,7 +44,7 @@ export async function runDumpDrill(
   request: Pick<DrillRequest, 'dump' | 'database'>,
   run: Run,
   id: RunId,
-  holds: Held,
+  holds: HoldIds,
 ): Promise<DrillResult> {
   const phases = new Phases(run);
   const copies = new Nearest(cluster.repositories);
@@ -120,33 +120,11 @@ async function prove(
   return restored;
 }
 
-/**
- * In every repository at hand. One that takes no hold is no reason not to drill, and is said.
- * @throws {PgproofError} `backup-deleted` where it is on its way out everywhere.
- */
-async function holdDump(
-  { name, host, repositories }: ProtectedCluster,
-  { id }: DumpRecord,
-  holds: Held,
-  run: Run,
-): Promise<string[]> {
-  const order = { id: newHoldId('drill'), cluster: name, operation: 'drill', by: host, reason: null } as const;
-  const failures: PgproofError[] = [];
-  for (const repository of repositories) {
-    try {
-      await placeHold(repository, { ...order, seconds: holdSeconds, needs: [], dumps: [id] }, { signal: run.signal });
-      holds.push({ repositoryId: repository.id, id: order.id });
-    } catch (error) {
-      throwIfAborted(run.signal);
-      failures.push(asPgproofError(error));
-    }
-  }
-  const [first] = failures;
-  if (first !== undefined && failures.length === repositories.length && first.code === 'backup-deleted') throw first;
-  // A repository that no copy has reached yet, or that deletes it, takes nothing away from one that is held.
-  const told =
-    failures.length < repositories.length ? failures.filter(({ code }) => code !== 'backup-deleted') : failures;
-  return told.map(({ message }) => `Not held, so that \`expire\` may delete it meanwhile: ${message}.`);
+async function holdDump(cluster: ProtectedCluster, { id }: DumpRecord, holds: HoldIds, run: Run): Promise<string[]> {
+  const order = { operation: 'drill', seconds: holdSeconds } as const;
+  const held = await holdInEach(cluster, order, { needs: [], dumps: [id] }, run);
+  holds.push(...holdIds(held));
+  return held.notes;
 }
 
 function howRestored({ tool, tables: { found, expected }, jobs }: DumpRestoreResult): string {

@@ -1,5 +1,5 @@
 import type { ProtectedCluster } from '../postgres/cluster.ts';
-import { releasePlan } from '../restore/hold.ts';
+import { releaseHeld } from '../repository/held.ts';
 import { leftoverDrills, removeDrillFolder } from './folder.ts';
 import { forgetPlansInto } from './plans.ts';
 
@@ -12,7 +12,7 @@ export async function cleanUpAfterKilled(cluster: ProtectedCluster): Promise<str
   const notes: string[] = [];
   for (const folder of await leftoverDrills(cluster)) {
     try {
-      await releasePlan(cluster, await forgetPlansInto(cluster, folder));
+      await releaseHeld(cluster, await forgetPlansInto(cluster, folder));
       const { stoppedPid } = await removeDrillFolder(folder);
       const server = stoppedPid === null ? '' : `, and its server (process ${stoppedPid}), which still ran,`;
       notes.push(`What the killed drill ${folder.id} had left${server} was removed.`);

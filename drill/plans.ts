@@ -2,7 +2,8 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as z from 'zod';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
-import { type RestorePlan, restorePlan } from '../restore/record.ts';
+import type { HoldIds } from '../repository/held.ts';
+import { restorePlan } from '../restore/record.ts';
 import type { DrillFolder } from './folder.ts';
 
 /** Of a frozen plan, what tells whose it is. */
@@ -10,14 +11,11 @@ const owned = z.object({ id: z.string(), into: z.string(), holds: restorePlan.sh
 
 /**
  * A drill's plan is of no use to anybody once its folder is gone: takes it away, and what lies beside it under its id.
- * @returns what it holds, for `releasePlan`.
+ * @returns what it holds, for `releaseHeld`.
  */
-export async function forgetPlansInto(
-  { paths }: ProtectedCluster,
-  folder: DrillFolder,
-): Promise<RestorePlan['holds'][number][]> {
+export async function forgetPlansInto({ paths }: ProtectedCluster, folder: DrillFolder): Promise<HoldIds> {
   const names = await readdir(paths.plans);
-  const holds: RestorePlan['holds'][number][] = [];
+  const holds: HoldIds = [];
   const tail = folder.dataDir.slice(dirname(paths.drills).length);
   for (const name of names.filter((each) => each.endsWith('.json'))) {
     const plan = owned.safeParse(await readJson(join(paths.plans, name)));

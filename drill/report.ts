@@ -6,8 +6,7 @@ import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { drillOutcome } from '../report/drill.ts';
 import { reported } from '../report/file.ts';
 import type { Workflow } from '../report/report.ts';
-import { releasePlan } from '../restore/hold.ts';
-import type { Held } from './attempt.ts';
+import { type HoldIds, releaseHeld } from '../repository/held.ts';
 import { runDrill } from './drill.ts';
 import { runDumpDrill } from './dump.ts';
 
@@ -28,7 +27,7 @@ export async function reportedDrill(
   refuseOthers(named);
   const order = { operation: 'drill', workflow, requestedBy, reason, mode: kind } as const;
   const drill = kind === 'dump' ? runDumpDrill : runDrill;
-  const held: Held = [];
+  const held: HoldIds = [];
   try {
     return await reported(cluster, order, async ({ id }) => drillOutcome(await drill(cluster, named, run, id, held)));
   } finally {
@@ -52,5 +51,5 @@ function refuseOthers({ kind, dump, database }: Pick<DrillRequest, 'kind' | 'dum
 }
 
 /** Where it cannot be released it ends by itself: expire deletes less until then. */
-const letPlanGo = (cluster: ProtectedCluster, held: Held): Promise<void> =>
-  releasePlan(cluster, held).catch(() => undefined);
+const letPlanGo = (cluster: ProtectedCluster, held: HoldIds): Promise<void> =>
+  releaseHeld(cluster, held).catch(() => undefined);

@@ -1,6 +1,6 @@
 import type { RunId } from '../core/ids.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
-import type { Held } from './attempt.ts';
+import type { HoldIds } from '../repository/held.ts';
 import { type DrillFolder, leaveDrillFolder, removeDrillFolder } from './folder.ts';
 import { forgetPlansInto } from './plans.ts';
 import { eraseMarkers } from './probe.ts';
@@ -16,7 +16,7 @@ export async function tearDown(
   cluster: ProtectedCluster,
   folder: DrillFolder & { id: RunId },
   sandbox: Sandbox | null,
-  holds: Held,
+  holds: HoldIds,
 ): Promise<string[]> {
   return doAll(folder, [
     ['stop its server', () => sandbox?.stop()],

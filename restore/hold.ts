@@ -1,5 +1,4 @@
-import { throwIfAborted } from '../core/abort.ts';
-import { asPgproofError, PgproofError } from '../core/errors.ts';
+import { PgproofError } from '../core/errors.ts';
 import { type EraNeeds, type Hold, isInForce, type WalRange } from '../core/hold.ts';
 import { compareLsn } from '../core/lsn.ts';
 import type { Run } from '../core/run.ts';
@@ -7,15 +6,11 @@ import type { TimelineId } from '../core/segment.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { commitState } from '../repository/commit-state.ts';
 import { rangeOf } from '../repository/cuts.ts';
-import { holdEverything, listHolds, narrowHold, newHoldId, releaseHold } from '../repository/holds.ts';
+import { type Held, holdInEach, letGo, narrowHeld } from '../repository/held.ts';
+import { listHolds } from '../repository/holds.ts';
 import { listWalIn } from '../repository/merged.ts';
-import { withLimit } from '../repository/nearest.ts';
-import type { Repository } from '../repository/repository.ts';
 import { backupShelf } from '../repository/shelf.ts';
 import type { RestorePlan } from './record.ts';
-
-/** What is held for one plan, a hold a repository; and what could not be held, as sentences. */
-export type Held = { holds: { repository: Repository; hold: Hold }[]; notes: string[] };
 
 type Operation = Extract<Hold['operation'], 'plan' | 'restore' | 'drill'>;
 
@@ -24,8 +19,6 @@ const day = 86_400;
 const planningSeconds = day;
 /** From the end of planning on. A plan that is older is carried out, too, where nothing of it was deleted. */
 const heldSeconds: Record<Operation, number> = { plan: 7 * day, restore: 7 * day, drill: 2 * day };
-/** A repository that is away holds up no restore. */
-const patienceSeconds = 30;
 
 /**
  * Holds everything in every repository at hand while `use` looks for what is needed, and after it only that. When `use` fails,
@@ -37,11 +30,10 @@ export async function holding<Plan extends RestorePlan>(
   { signal }: Pick<Run, 'signal'>,
   use: (held: Held) => Promise<Plan>,
 ): Promise<Plan> {
-  const held = await holdAll(cluster, operation, signal);
+  const held = await holdInEach(cluster, { operation, seconds: planningSeconds }, null, { signal });
   try {
     const plan = await use(held);
-    const needs = { needs: [needsOf(plan)], seconds: heldSeconds[operation] };
-    for (const { repository, hold } of held.holds) await narrowHold(repository, hold, needs, { signal });
+    await narrowHeld(held, { needs: [needsOf(plan)], seconds: heldSeconds[operation] }, { signal });
     return plan;
   } catch (error) {
     await letGo(held);
@@ -61,83 +53,6 @@ export async function holdPlanned(cluster: ProtectedCluster, plan: RestorePlan, 
     return plan;
   });
   return held as Held;
-}
-
-async function holdAll(cluster: ProtectedCluster, operation: Operation, signal: AbortSignal): Promise<Held> {
-  const { name, host, repositories } = cluster;
-  const order = {
-    id: newHoldId(operation),
-    cluster: name,
-    operation,
-    by: host,
-    reason: null,
-    seconds: planningSeconds,
-  };
-  const held: Held = { holds: [], notes: [] };
-  await Promise.all(
-    repositories.map(async (repository) => {
-      try {
-        const hold = await withLimit(patienceSeconds, signal, (limited) =>
-          holdEverything(repository, order, { signal: limited }),
-        );
-        held.holds.push({ repository, hold });
-      } catch (error) {
-        throwIfAborted(signal);
-        held.notes.push(
-          `Nothing is held in repository '${repository.name}' (${asPgproofError(error).message}): \`expire\` may delete there what this needs.`,
-        );
-      }
-    }),
-  );
-  return held;
-}
-
-/**
- * Does the work of a plan while `held` stands, which goes with it. The plan's own holds go with its success only: a restore that failed may
- * be tried again. What could not be released stands in the notes.
- */
-export async function whileHeld<Result extends { notes: string[] }>(
-  cluster: ProtectedCluster,
-  held: Held,
-  planned: RestorePlan['holds'],
-  work: () => Promise<Result>,
-): Promise<Result> {
-  try {
-    const result = await work();
-    await releasePlan(cluster, planned).catch((error: unknown) => {
-      held.notes.push(`What the plan holds was not released (${asPgproofError(error).message}): it ends by itself.`);
-    });
-    await letGo(held);
-    return { ...result, notes: [...result.notes, ...held.notes] };
-  } catch (error) {
-    await letGo(held);
-    throw error;
-  }
-}
-
-/** By hand it would go at its end; so a failure is no reason to fail. Takes no signal: what was cancelled holds nothing either. */
-export async function letGo({ holds, notes }: Held): Promise<void> {
-  for (const { repository, hold } of holds) {
-    try {
-      await withLimit(patienceSeconds, new AbortController().signal, (signal) =>
-        releaseHold(repository, hold, { signal }),
-      );
-    } catch (error) {
-      const why = asPgproofError(error).message;
-      notes.push(`Hold ${hold.id} in repository '${repository.name}' was not released (${why}): it ends by itself.`);
-    }
-  }
-}
-
-/** Releases what the plan itself holds. @throws {PgproofError} what the store says. */
-export async function releasePlan(
-  { name, host, repositories }: Pick<ProtectedCluster, 'name' | 'host' | 'repositories'>,
-  holds: RestorePlan['holds'],
-): Promise<void> {
-  for (const { repositoryId, id } of holds) {
-    const repository = repositories.find((one) => one.id === repositoryId);
-    if (repository !== undefined) await releaseHold(repository, { id, cluster: name, by: host });
-  }
 }
 
 export function needsOf({ era, backupId, inventory }: RestorePlan): EraNeeds {

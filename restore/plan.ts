@@ -4,12 +4,13 @@ import { runId } from '../core/ids.ts';
 import type { Run } from '../core/run.ts';
 import { formatTarget, type RecoveryTarget } from '../core/target.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
+import { type Held, holdIds } from '../repository/held.ts';
 import { Nearest } from '../repository/nearest.ts';
 import { segmentsUpTo } from '../wal/inventory.ts';
 import type { Archive } from './archive.ts';
 import { fallbackNotes } from './fallbacks.ts';
 import { checkTargetFolder, refuseWithoutSpace } from './folder.ts';
-import { type Held, holding } from './hold.ts';
+import { holding } from './hold.ts';
 import { savePlan } from './plans.ts';
 import type { RestorePlan } from './record.ts';
 import { selectBackups } from './select.ts';
@@ -102,7 +103,7 @@ export function assemble(
     tablespaces,
     minimums: stop.survey.minimums,
     requiredBytes: requiredBytes(stop, segments.length * era.segmentBytes),
-    holds: held.holds.map(({ repository, hold }) => ({ repositoryId: repository.id, id: hold.id })),
+    holds: holdIds(held),
     notes: [...notes, ...stop.notes, ...moved],
   };
 }

@@ -2,13 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { runId } from '../../core/ids.ts';
 import type { Run } from '../../core/run.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
+import { type Held, holdIds, holdInEach, letGo } from '../../repository/held.ts';
 import { findDumpIn } from '../../repository/merged.ts';
 import type { DumpRecord } from '../../repository/record.ts';
-import { type Held, letGo } from '../../restore/hold.ts';
 import { refuseIncomplete } from './complete.ts';
-import { holdDump } from './hold.ts';
 import type { DumpPlan, PlannedFile } from './plan-record.ts';
 import { type DumpSource, dumpSource } from './source.ts';
+
+const week = 7 * 86_400;
 
 /** Id of a dump, or a beginning that only one has; or a file, opened already. */
 export type AskedDump = { id: string } | { file: PlannedFile; source: DumpSource };
@@ -28,7 +29,7 @@ export async function planningWith<Plan>(
 ): Promise<Plan> {
   if ('file' in asked) return plan({ dump: { file: asked.file }, source: asked.source });
   const record = await findDumpIn(cluster.repositories, cluster.keys, cluster.name, asked.id, run);
-  const held = await holdDump(cluster, 'plan', record.id, run);
+  const held = await holdInEach(cluster, { operation: 'plan', seconds: week }, { needs: [], dumps: [record.id] }, run);
   try {
     await refuseIncomplete(cluster, record, run);
     return await plan({ dump: { id: record.id }, source: dumpSource(cluster, record), record, held });
@@ -55,6 +56,6 @@ export function plannedOf(cluster: ProtectedCluster, { dump, source, record, hel
       takenAt: record?.startedAt ?? null,
       plainBytes: source.plainBytes,
     },
-    holds: held?.holds.map(({ repository, hold }) => ({ repositoryId: repository.id, id: hold.id })) ?? [],
+    holds: held === undefined ? [] : holdIds(held),
   };
 }

@@ -8,9 +8,9 @@ import { reportedDrill } from '../../drill/report.ts';
 import { expireRepository } from '../../expire/repository.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import { listBackups } from '../../repository/catalogue.ts';
+import { releaseHeld } from '../../repository/held.ts';
 import { listHolds } from '../../repository/holds.ts';
 import { initRepository } from '../../repository/repository.ts';
-import { releasePlan } from '../../restore/hold.ts';
 import { planRestore } from '../../restore/plan.ts';
 import { startRestore } from '../../restore/start.ts';
 import { faulty } from '../../storage/fault.ts';
@@ -80,7 +80,7 @@ describe.each(alternate(1))('scenario 37: expire beside others, PostgreSQL %s', 
     await stage.backup();
     await expire();
     expect(await listed()).toContain(id);
-    await releasePlan(cluster, plan.holds);
+    await releaseHeld(cluster, plan.holds);
     await expire();
     expect(await listed()).not.toContain(id);
     await expect(startRestore(cluster, plan.id, quietRun())).rejects.toMatchObject({
