@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import pg from 'pg';
 import * as z from 'zod';
 import type { ConnectionConfig } from '../../core/config.ts';
@@ -14,26 +15,35 @@ const patience = { statementTimeoutSeconds: 600 };
 /** @param owner null: who makes it. @param marker its comment. */
 export type NewDatabase = { name: string; owner: string | null; marker: string | null };
 
-/** Makes an empty database as the dump's was. */
+/** Makes an empty database as the dump's was. Whoever is killed in between leaves one that bears its mark, too. */
 export async function createDatabase(
   connection: ConnectionConfig,
   database: NewDatabase,
   like: DumpRecord['server'] | null,
   { signal }: Options,
 ): Promise<void> {
-  await inServer(connection, signal, async (client, major) => {
-    await execute(client, createStatement(database, like, major));
-    if (database.marker !== null) await execute(client, commentStatement(database.name, database.marker));
-  });
+  const { name, marker } = database;
+  await inServer(connection, signal, (client, major) => execute(client, createStatement(database, like, major)));
+  if (marker === null) return;
+  const unlimited = `ALTER DATABASE ${escapeIdentifier(name)} CONNECTION LIMIT -1`;
+  await together(connection, [commentStatement(name, marker), unlimited], { signal });
 }
 
+/**
+ * A marker as a number, which CREATE DATABASE can give where it can give no comment: a limit of connections, in the thousand millions,
+ * that limits nobody.
+ */
+export const limitOf = (marker: string): number =>
+  2 ** 30 + (createHash('sha256').update(marker).digest().readUInt32BE() >>> 2);
+
 export function createStatement(
-  { name, owner }: Pick<NewDatabase, 'name' | 'owner'>,
+  { name, owner, marker }: NewDatabase,
   like: DumpRecord['server'] | null,
   major: number,
 ): string {
   const parts = [`CREATE DATABASE ${escapeIdentifier(name)} TEMPLATE template0`];
   if (owner !== null) parts.push(`OWNER ${escapeIdentifier(owner)}`);
+  if (marker !== null) parts.push(`CONNECTION LIMIT ${limitOf(marker)}`);
   if (like?.encoding) parts.push(`ENCODING ${escapeLiteral(like.encoding)}`);
   if (like?.collate && like.ctype) {
     const provider = like.provider ?? 'libc';
@@ -48,17 +58,21 @@ export function createStatement(
 export const commentStatement = (name: string, text: string | null): string =>
   `COMMENT ON DATABASE ${escapeIdentifier(name)} IS ${text === null ? 'NULL' : escapeLiteral(text)}`;
 
-/** Null: there is no such database; otherwise its comment, or ''. */
-export async function commentOf(
-  connection: ConnectionConfig,
-  name: string,
-  { signal }: Options,
-): Promise<string | null> {
-  const sql = `SELECT shobj_description(oid, 'pg_database') AS comment FROM pg_database WHERE datname = $1`;
-  const row = z.object({ comment: z.string().nullable() });
+/** What a database may be marked by. */
+export type Marks = { comment: string | null; connectionLimit: number };
+
+/** Null: there is no such database. */
+export async function marksOf(connection: ConnectionConfig, name: string, { signal }: Options): Promise<Marks | null> {
+  const sql = `SELECT shobj_description(oid, 'pg_database') AS comment, datconnlimit AS "connectionLimit"
+                 FROM pg_database WHERE datname = $1`;
+  const row = z.object({ comment: z.string().nullable(), connectionLimit: z.number() });
   const [found] = await withClient(connection, (client) => query(client, sql, [name], row), { signal });
-  return found === undefined ? null : (found.comment ?? '');
+  return found ?? null;
 }
+
+/** Whether it was made under this marker and not finished. */
+export const isMarked = (marks: Marks | null, marker: string): boolean =>
+  marks !== null && (marks.comment === marker || marks.connectionLimit === limitOf(marker));
 
 /** Its sessions are ended: only for what we made ourselves. */
 export async function dropDatabase(connection: ConnectionConfig, name: string, { signal }: Options): Promise<void> {

@@ -3,7 +3,7 @@ import { asPgproofError, hasCode, PgproofError } from '../../core/errors.ts';
 import type { Run } from '../../core/run.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import { refuseFailed } from './checks.ts';
-import { commentOf, dropDatabase } from './database.ts';
+import { dropDatabase, isMarked, marksOf } from './database.ts';
 import { finishDatabase, workingName } from './finish.ts';
 import { carriedOutOnce, type StartOptions } from './once.ts';
 import { isShared } from './options.ts';
@@ -121,9 +121,7 @@ async function finish(
 
 export const markerOf = ({ id }: Pick<DumpPlan, 'id'>): string => `pgproof: not finished, by restore plan ${id}`;
 
-/** Whether a database of this comment is what an earlier attempt of the same plan made and did not finish: nothing else is dropped. */
-export const isOwn = (comment: string | null, marker: string): boolean => comment === marker;
-
+/** What an earlier attempt of the same plan made and did not finish goes; nothing else is dropped. */
 async function dropOwn(
   connection: ConnectionConfig,
   { mode }: DumpPlan,
@@ -132,7 +130,7 @@ async function dropOwn(
   run: Run,
 ): Promise<void> {
   if (mode !== 'new' && mode !== 'replace') return;
-  if (!isOwn(await commentOf(connection, working, run), marker)) return;
+  if (!isMarked(await marksOf(connection, working, run), marker)) return;
   run.progress({ phase: 'prepare', note: `what an earlier attempt made of '${working}' is dropped` });
   await dropDatabase(connection, working, run);
 }
@@ -152,7 +150,7 @@ async function tellingWhatStays(
       return `It was one transaction: the database '${database}' is as it was.`;
     if (mode === 'existing' || isShared(mode)) return `The database '${database}' may have been changed in part.`;
     const signal = AbortSignal.timeout(10_000);
-    const isOurs = await commentOf(connection, working, { signal }).then((comment) => isOwn(comment, marker));
+    const isOurs = isMarked(await marksOf(connection, working, { signal }), marker);
     return isOurs
       ? `The database '${working}' stays as it is, unfinished; pgproof restore start ${cluster} ${id} makes it anew.`
       : null;

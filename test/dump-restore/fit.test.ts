@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { refuseUnconfirmed } from '../../dump/restore/confirm.ts';
+import { createStatement, isMarked } from '../../dump/restore/database.ts';
 import { type FitQuestion, judgeFit, refuseUnfit } from '../../dump/restore/fit.ts';
 import { dumpRestoreOptions } from '../../dump/restore/options.ts';
 import type { DumpPlan } from '../../dump/restore/plan-record.ts';
-import { isOwn, markerOf } from '../../dump/restore/start.ts';
+import { markerOf } from '../../dump/restore/start.ts';
 
 const server: FitQuestion['server'] = {
   major: 15,
@@ -251,10 +252,18 @@ test('a plan that changes a database which is there is not started before somebo
 });
 
 test('only a database that bears the mark of this very plan is dropped before it is made anew', () => {
-  const marker = markerOf({ id: '20261121T120000Z-restore-0badcafe' });
-  expect(isOwn(marker, marker)).toBe(true);
-  for (const other of [null, '', 'the live one', markerOf({ id: '20261121T120000Z-restore-0badcaff' })])
-    expect(isOwn(other, marker)).toBe(false);
+  const [marker, another] = ['0badcafe', '0badcaff'].map((tag) =>
+    markerOf({ id: `20261121T120000Z-restore-${tag}` }),
+  ) as [string, string];
+  const unlimited = -1;
+  expect(isMarked({ comment: marker, connectionLimit: unlimited }, marker)).toBe(true);
+  const made = createStatement({ name: 'shop', owner: null, marker }, null, 15);
+  const connectionLimit = Number(/ CONNECTION LIMIT (\d+)$/.exec(made)?.[1]);
+  expect(isMarked({ comment: null, connectionLimit }, marker)).toBe(true);
+  expect(isMarked({ comment: null, connectionLimit }, another)).toBe(false);
+  expect(isMarked(null, marker)).toBe(false);
+  for (const comment of [null, '', 'the live one', another])
+    expect(isMarked({ comment, connectionLimit: unlimited }, marker)).toBe(false);
 });
 
 test('roles that the globals bring are not missing', () => {

@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { confirmPlan } from '../../dump/restore/confirm.ts';
+import { createStatement } from '../../dump/restore/database.ts';
 import { listDump } from '../../dump/restore/list.ts';
 import type { DumpRestoreOptions } from '../../dump/restore/options.ts';
 import { noteBegun } from '../../dump/restore/plans.ts';
@@ -13,6 +14,7 @@ import type { DumpRecord } from '../../repository/record.ts';
 import { quietRun } from '../restore/support.ts';
 import { standInDocker } from '../support/docker.ts';
 import { alternate } from '../support/postgres.ts';
+import { until } from '../support/stage.ts';
 import { tempDir } from '../support/temp.ts';
 import { type DumpStage, openDumpStage } from './support.ts';
 
@@ -145,6 +147,8 @@ describe.each(alternate(0))('on PostgreSQL %s', (major) => {
     await stage.server.sql('CREATE DATABASE live');
     await stage.server.sql('CREATE TABLE old ()', [], 'live');
     const session = stage.server.sql('SELECT pg_sleep(600)', [], 'live').catch(() => {});
+    const sessions = `SELECT count(*) FROM pg_stat_activity WHERE datname = 'live'`;
+    await until(async () => (await stage.column(sessions, 'postgres'))[0] === '1');
     const busy = await stage.plan(custom.id, { database: 'live', mode: 'replace' });
     await expect(stage.start(busy)).rejects.toMatchObject({
       code: 'database-in-use',
@@ -239,8 +243,12 @@ describe.each(alternate(0))('on PostgreSQL %s', (major) => {
         message: expect.stringContaining('closed today'),
         hint: expect.stringContaining(`The database 'restored' stays as it is, unfinished`),
       });
-      const comment = `SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'restored'`;
-      expect(await stage.column(comment, 'postgres')).toEqual([`pgproof: not finished, by restore plan ${fragile.id}`]);
+      const comment = `SELECT datconnlimit, shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = 'restored'`;
+      const [marks] = await stage.server.sql(comment);
+      const marker = `pgproof: not finished, by restore plan ${fragile.id}`;
+      expect(marks).toEqual({ datconnlimit: -1, shobj_description: marker });
+      await drop('restored'); // a start that was killed between its making and its comment leaves it so:
+      await stage.server.sql(createStatement({ name: 'restored', owner: null, marker }, null, Number(major)));
       await stage.server.sql('ALTER ROLE postgres RESET "shop.closed"');
       await stage.start(fragile);
       expect(await stage.column('SELECT count(*) FROM doors', 'restored')).toEqual(['2']);
