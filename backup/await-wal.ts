@@ -6,28 +6,38 @@ import type { Repository } from '../repository/repository.ts';
 import { awaitArchived } from '../wal/await.ts';
 import { shippingMeanwhile } from '../wal/await-shipping.ts';
 import { findCommitted, holdersOf } from './commit.ts';
+import { refuseLostWal } from './lost-wal.ts';
 import { findPending, neededWal, type PendingBackup, touchPending } from './pending.ts';
 
 /** PostgreSQL has handed the WAL over when the copy ends; what remains is the shipper's backlog, or the store's outage. */
 const patienceSeconds = 3600;
+const lostAfterSeconds = 15;
 
 /**
  * Waits until all the WAL that the copied backup needs is in each repository that holds the copy and is required, and for the
  * others a little longer. Where no worker ships, the waiting one does. Also answers when the backup is committed already.
- * @throws {PgproofError} `backup-missing` when there is neither; `segment-not-archived`, `wal-conflict`; the signal's reason.
+ * @param options.lostAfterSeconds how long it waits before it asks, and then asks again, whether that WAL can come at all.
+ * @throws {PgproofError} `backup-missing` when there is neither; `wal-lost`, `era-mismatch` when it will never come; `segment-not-archived`,
+ * `wal-conflict`; the signal's reason.
  */
 export async function awaitWal(
   cluster: ProtectedCluster,
   id: string,
   run: Run,
-  options: { patienceSeconds?: number } = {},
+  options: { patienceSeconds?: number; lostAfterSeconds?: number } = {},
 ): Promise<void> {
   const pending = await findPending(cluster, id);
   if (pending === undefined) return void (await findCommitted(cluster, id));
   const deadline = new Date(Date.now() + (options.patienceSeconds ?? patienceSeconds) * 1000);
   const wait = (waiting: Run) => awaitEverywhere(cluster, pending, waiting, deadline);
-  // While somebody waits, the pending backup counts as wanted.
-  await shippingMeanwhile(cluster, run, wait, () => touchPending(cluster, id));
+  const everyMs = (options.lostAfterSeconds ?? lostAfterSeconds) * 1000;
+  let askAt = Date.now() + everyMs;
+  await shippingMeanwhile(cluster, run, wait, async () => {
+    await touchPending(cluster, id); // while somebody waits, the pending backup counts as wanted
+    if (Date.now() < askAt) return;
+    await refuseLostWal(cluster, pending, run.signal);
+    askAt = Date.now() + everyMs;
+  });
 }
 
 async function awaitEverywhere(

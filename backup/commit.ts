@@ -111,7 +111,7 @@ export async function placesOf(
   return { repositories, dropped };
 }
 
-async function assertEra(
+export async function assertEra(
   { repository, name }: ProtectedCluster,
   { era }: PendingBackup,
   signal: AbortSignal,

@@ -92,6 +92,7 @@ export const errorKinds = {
   'wal-conflict': { permanent: true, exit: 3 },
   'wal-unreadable': { permanent: true, exit: 3 },
   'segment-not-archived': { permanent: false, exit: 1 },
+  'wal-lost': { permanent: true, exit: 1 },
   'heartbeat-missing': { permanent: true, exit: 2 },
   'quarantine-missing': { permanent: true, exit: 2 },
   'timeline-not-adopted': { permanent: true, exit: 1 },
@@ -174,6 +175,19 @@ export class PgproofError extends Error {
 
   get exitCode(): number {
     return errorKinds[this.code].exit;
+  }
+
+  /** The same error, said by somebody who knows more: facts are added, and another message or hint takes the place of this one's. */
+  retold({
+    message = this.message,
+    facts,
+    hint = this.hint,
+  }: { message?: string; facts?: Facts; hint?: string | null }): PgproofError {
+    return new PgproofError(this.code, message, {
+      facts: { ...this.facts, ...facts },
+      hint: hint ?? undefined,
+      cause: this.cause ?? this,
+    });
   }
 
   toDocument(): ErrorDocument {

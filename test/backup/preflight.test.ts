@@ -1,12 +1,17 @@
-import { appendFileSync, cpSync, mkdirSync, renameSync, symlinkSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { preflight, takeBackup } from '../../backup/backup.ts';
+import { refuseLostWal } from '../../backup/lost-wal.ts';
 import { missingFromBackup } from '../../backup/notes.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import { inspectServer } from '../../postgres/server.ts';
+import { requireEra } from '../../repository/eras.ts';
+import { makeSpool } from '../../wal/spool.ts';
+import { idOf, recordOf } from '../repository/support.ts';
 import { alternate } from '../support/postgres.ts';
 import { openStage, type Stage } from '../support/stage.ts';
+import { tempDir } from '../support/temp.ts';
 import { listed, quietRun } from './support.ts';
 
 describe.each(alternate(0))('a backup of PostgreSQL %s is refused before anything is written', (major) => {
@@ -76,6 +81,18 @@ describe.each(alternate(0))('a backup of PostgreSQL %s is refused before anythin
     try {
       const cluster = { ...stage.cluster, config: other.cluster.config };
       await expect(asked(cluster)).rejects.toMatchObject({ code: 'era-mismatch' });
+      // A backup of the server before, whose WAL is not there yet: waited for while some of it may be in the spool.
+      const era = await requireEra(cluster.repository, cluster.name);
+      const pending = { ...recordOf(idOf(1), { era: era.era, systemId: era.systemId }), dropped: [] };
+      const paths = { ...cluster.paths, spool: tempDir() };
+      const { incoming } = await makeSpool(paths.spool);
+      writeFileSync(join(incoming, '000000010000000000000009'), '');
+      await refuseLostWal({ ...cluster, paths }, pending, quietRun().signal);
+      rmSync(incoming, { recursive: true });
+      await makeSpool(paths.spool);
+      await expect(refuseLostWal({ ...cluster, paths }, pending, quietRun().signal)).rejects.toMatchObject({
+        code: 'wal-lost',
+      });
     } finally {
       await other.dispose();
     }
