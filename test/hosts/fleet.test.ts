@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import type { StartedRun } from '../../client/temporal.ts';
 import type { PgproofError } from '../../core/errors.ts';
 import { parseTarget } from '../../core/target.ts';
 import { planRestore } from '../../restore/plan.ts';
@@ -7,6 +8,7 @@ import { ask } from '../restore/support.ts';
 import { type Fleet, openFleet } from '../support/fleet.ts';
 import { alternate } from '../support/postgres.ts';
 import { startWorker, until, type WorkerProcess } from '../support/stage.ts';
+import { openValve, type Valve } from '../support/valve.ts';
 import { openPair, type Pair, type Side } from './support.ts';
 
 vi.setConfig({ testTimeout: 180_000 }); // several processes start and end in each test
@@ -16,17 +18,20 @@ const [major] = alternate(0) as [string];
 const run = { signal: new AbortController().signal, progress: () => undefined };
 let fleet: Fleet;
 let pair: Pair;
+/** Before the server of db-7, and before that of db-8. */
+const networks: Valve[] = [];
 const workers = new Map<string, WorkerProcess>();
 
 beforeAll(async () => {
   fleet = await openFleet({
     major,
     controlConfig: async (stage) => {
-      // Some 40 MB that do not compress, so that a copy takes long enough for a fault in the middle of it.
-      await stage.server.sql(
-        `CREATE TABLE bulk AS SELECT sha512(n::text::bytea) || sha512((-n)::text::bytea) AS noise FROM generate_series(1, 250000) n`,
-      );
-      pair = await openPair(stage);
+      await stage.server.sql('CREATE TABLE orders AS SELECT n FROM generate_series(1, 1000) n');
+      const socketOf = async (server: { socketDir: string; port: number }): Promise<string> => {
+        networks.push(await openValve(server));
+        return (networks.at(-1) as Valve).socketDir;
+      };
+      pair = await openPair(stage, { socketOf });
       return pair.left.host.config;
     },
   });
@@ -34,6 +39,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(async () => {
   for (const worker of workers.values()) await worker.stop();
+  for (const network of networks) await network.close();
   await pair?.dispose();
   await fleet?.dispose();
 });
@@ -76,8 +82,8 @@ test('a restore goes to the host that holds the plan, which the request must nam
   expect(await failed('restore', { plan, host: 'db-9' })).toMatchObject({ code: 'cluster-elsewhere' });
   const { report } = await finished('restore', { plan, host: 'db-8' });
   expect(report).toMatchObject({ status: 'SUCCESS', host: 'db-8' });
-  const rows = await ask<{ count: string }>(fleet.stage.server.bin, into, 'SELECT count(*) FROM bulk');
-  expect(rows).toEqual([{ count: '250000' }]);
+  const rows = await ask<{ count: string }>(fleet.stage.server.bin, into, 'SELECT count(*) FROM orders');
+  expect(rows).toEqual([{ count: '1000' }]);
 });
 
 test('while the standby is stopped, the backup comes from the primary, and its report says so', async () => {
@@ -91,10 +97,10 @@ test('while the standby is stopped, the backup comes from the primary, and its r
 
 test('scenario 7: PostgreSQL restarted during a backup: the next attempt makes it', async () => {
   const { server } = fleet.stage;
-  const started = await fleet.start('backup');
-  await until(() => isCopying(server.sql), 10);
+  const { started, goOn } = await startAndHalt(networks[0] as Valve);
   await server.stop('immediate');
   await server.start();
+  goOn();
   const { report } = await fleet.finish(started);
   expect(report).toMatchObject({ status: 'SUCCESS', host: 'db-7' });
 });
@@ -110,10 +116,10 @@ test('scenario 7: failed over during a backup: it is refused until the config na
   await pair.standby.start();
   await work(pair.right);
   await until(async () => (await pair.standby.sql('SELECT FROM pg_stat_wal_receiver')).length > 0);
-  const started = await fleet.start('backup');
-  await until(() => isCopying(pair.standby.sql), 10);
+  const { started, goOn } = await startAndHalt(networks[1] as Valve);
   await fleet.stage.server.kill9();
   await pair.standby.promote();
+  goOn();
   const error = (await fleet.finish(started).catch((thrown: unknown) => thrown)) as PgproofError;
   expect(error, JSON.stringify(error)).toMatchObject({
     code: 'timeline-not-adopted',
@@ -137,8 +143,10 @@ test('once a person has handed over, the new primary is backed up and drilled, w
   expect(report, JSON.stringify(report)).toMatchObject({ host: 'db-8', result: { verdict: 'passed' } });
 });
 
-/** Whether PostgreSQL is sending a base backup, well begun. */
-async function isCopying(sql: (text: string) => Promise<unknown[]>): Promise<boolean> {
-  const rows = await sql('SELECT FROM pg_stat_progress_basebackup WHERE backup_streamed > 4000000');
-  return rows.length > 0;
+/** A backup that stands still in the middle of its copy, until it is told to go on. */
+async function startAndHalt(network: Valve): Promise<{ started: StartedRun; goOn(): void }> {
+  const halted = network.shut(4_000_000);
+  const started = await fleet.start('backup');
+  await halted;
+  return { started, goOn: network.open };
 }

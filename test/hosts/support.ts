@@ -40,16 +40,29 @@ export type Pair = {
   dispose(): Promise<void>;
 };
 
-export type PairOptions = { prefer?: 'primary' | 'standby'; hosts?: Record<string, object> };
+export type PairOptions = {
+  prefer?: 'primary' | 'standby';
+  hosts?: Record<string, object>;
+  /** The folder by which the hosts reach a server. @defaultValue the server's own */
+  socketOf?: (server: { socketDir: string; port: number }) => Promise<string>;
+};
 
-export async function openPair(stage: Stage, { prefer = 'standby', hosts = {} }: PairOptions = {}): Promise<Pair> {
+export async function openPair(
+  stage: Stage,
+  { prefer = 'standby', hosts = {}, socketOf = async ({ socketDir }) => socketDir }: PairOptions = {},
+): Promise<Pair> {
   // Without slots, so that a standby that is stopped finds the WAL again.
   await stage.server.sql("ALTER SYSTEM SET wal_keep_size = '1GB'");
   await stage.server.sql('SELECT pg_reload_conf()');
   const standby = await startStandby(stage);
+  const { port } = stage.server;
+  const sockets = {
+    'db-7': await socketOf(stage.server),
+    'db-8': await socketOf({ socketDir: standby.socketDir, port }),
+  };
   const files = { 'db-7': join(stage.folder, 'db-7.yaml'), 'db-8': join(stage.folder, 'db-8.yaml') };
   const write = (order: string[]): void => {
-    for (const [name, file] of Object.entries(files)) {
+    for (const name of ['db-7', 'db-8'] as const) {
       const config = parse(readFileSync(stage.configFile, 'utf8'));
       config.hosts = {
         'db-7': { ...config.hosts['db-7'], ...hosts['db-7'] },
@@ -57,8 +70,8 @@ export async function openPair(stage: Stage, { prefer = 'standby', hosts = {} }:
       };
       config.clusters.shop.host = order;
       config.clusters.shop.prefer = prefer;
-      if (name === 'db-8') config.clusters.shop.connection.socket = standby.socketDir;
-      writeFileSync(file, stringify(config));
+      config.clusters.shop.connection.socket = sockets[name];
+      writeFileSync(files[name], stringify(config));
     }
   };
   const open = async (name: 'db-7' | 'db-8'): Promise<Side> => {
