@@ -1,8 +1,10 @@
+import { join } from 'node:path';
 import { asPgproofError, PgproofError } from '../core/errors.ts';
 import { printable } from '../core/format.ts';
 import { parseName } from '../core/names.ts';
 import type { Run } from '../core/run.ts';
 import { isRequired } from '../core/written.ts';
+import { whileAlone } from '../dump/attempt.ts';
 import { copiesToBe } from '../parts/copies.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { dumpOutcome } from '../report/dump.ts';
@@ -81,9 +83,11 @@ function refuse(unfit: readonly ToTake[], why: string, hint: string): void {
 
 /**
  * Takes old dumps over into the cluster's repositories, one after the other, each with its report. What was taken before, by the name and
- * the SHA-256 of what is within, is not taken again. The old files are only read.
+ * the SHA-256 of what is within, is not taken again. The old files are only read. One at a time on a host: two at once would take all of it
+ * twice.
  * @param told each as it is done.
- * @throws {PgproofError} `owner-other`; what the store says. That one cannot be taken keeps none of the others out.
+ * @throws {PgproofError} `owner-other`; `cluster-busy` while another one takes dumps over; what the store says. That one cannot be taken keeps
+ * none of the others out.
  */
 export async function takeDumps(
   cluster: ProtectedCluster,
@@ -92,19 +96,28 @@ export async function takeDumps(
   run: Run,
   told: (taken: Taken) => void = () => {},
 ): Promise<Taken[]> {
-  const copies = copiesToBe(cluster);
-  for (const repository of copies.live) await assertOwner(repository, cluster, { signal: run.signal });
-  const first = copies.live.find(({ name }) => isRequired(cluster.config, name)) as Repository;
-  const entries = await listDumps(first, cluster.keys, cluster.name, { signal: run.signal });
-  const there = entries.flatMap((entry) => (entry.state === 'whole' ? [entry.record] : []));
-  const done: Taken[] = [];
-  for (const each of planned) {
-    const taken = await takeOne(cluster, each, there, order, run);
-    done.push(taken);
-    told(taken);
-  }
-  return done;
+  if (planned.length === 0) return [];
+  return whileAlone(join(cluster.paths.dumps, 'import.lock'), busy(cluster), async () => {
+    const copies = copiesToBe(cluster);
+    for (const repository of copies.live) await assertOwner(repository, cluster, { signal: run.signal });
+    const first = copies.live.find(({ name }) => isRequired(cluster.config, name)) as Repository;
+    const entries = await listDumps(first, cluster.keys, cluster.name, { signal: run.signal });
+    const there = entries.flatMap((entry) => (entry.state === 'whole' ? [entry.record] : []));
+    const done: Taken[] = [];
+    for (const each of planned) {
+      const taken = await takeOne(cluster, each, there, order, run);
+      done.push(taken);
+      told(taken);
+    }
+    return done;
+  });
 }
+
+const busy = (cluster: ProtectedCluster) => (): PgproofError =>
+  new PgproofError('cluster-busy', `another import takes dumps over into '${cluster.name}' on this host`, {
+    facts: { cluster: cluster.name, host: cluster.host },
+    hint: 'When it has ended, repeat this one: what is there already is not taken again.',
+  });
 
 async function takeOne(
   cluster: ProtectedCluster,

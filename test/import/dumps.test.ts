@@ -285,8 +285,11 @@ describe('take', () => {
     const before = state(old);
     const { dumps } = await inventoryOf();
     const planned = planTake(dumps, { ...order, database: 'community' });
-    const first = await takeDumps(stage.cluster, planned, order, run);
+    const both = [takeDumps(stage.cluster, planned, order, run), takeDumps(stage.cluster, planned, order, run)];
+    const first = await Promise.any(both);
     expect(first.map(({ outcome }) => outcome)).toEqual(['refused', ...Array(7).fill('taken')]);
+    const outcomes = await Promise.allSettled(both);
+    expect(outcomes.flatMap((one) => (one.status === 'rejected' ? [one.reason.code] : []))).toEqual(['cluster-busy']);
     const again = await takeDumps(stage.cluster, planned, order, run);
     expect(again.map(({ outcome, id }) => [outcome, id])).toEqual(
       first.map(({ id }) => [id === null ? 'refused' : 'there', id]),
