@@ -1,12 +1,12 @@
 import * as z from 'zod';
-import { asPgproofError, PgproofError } from '../core/errors.ts';
+import { asPgproofError, type PgproofError } from '../core/errors.ts';
 import type { Operation } from '../core/request.ts';
 import type { Run } from '../core/run.ts';
 import { openCluster } from '../host/cluster.ts';
 import type { Host } from '../host/host.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
-import { finishReport } from '../report/file.ts';
-import { failedBy, type ReportOrder, startReport } from '../report/report.ts';
+import { withReport } from '../report/file.ts';
+import { type ReportOrder, startReport } from '../report/report.ts';
 import type { EdgeRun } from './edge.ts';
 
 /** What every step of an operation is told. `startedAt`: when the operation began, ISO-8601 UTC. */
@@ -45,18 +45,6 @@ export async function attempt<Result>(
   } catch (thrown) {
     const error = asPgproofError(signal.aborted ? signal.reason : thrown);
     if (!signal.aborted && isQuiet(error)) throw error;
-    throw await withReport(cluster, order, error);
-  }
-}
-
-async function withReport(cluster: ProtectedCluster, order: ReportOrder, error: PgproofError): Promise<PgproofError> {
-  const { code, message, facts, hint, cause } = error;
-  const tell = (more: Record<string, string | null>): PgproofError =>
-    new PgproofError(code, message, { facts: { ...facts, ...more }, cause, ...(hint === null ? {} : { hint }) });
-  try {
-    const { key } = await finishReport(cluster, startReport(order), failedBy(error));
-    return tell({ report: key });
-  } catch (unwritten) {
-    return tell({ report: null, reportError: asPgproofError(unwritten).message });
+    throw await withReport(cluster, startReport(order), error);
   }
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { suffixOf } from '../codec/sealing.ts';
-import { asPgproofError, hasCode, PgproofError } from '../core/errors.ts';
+import { asPgproofError, hasCode, type PgproofError } from '../core/errors.ts';
 import { runId } from '../core/ids.ts';
 import type { Run } from '../core/run.ts';
 import { withStallWatch } from '../parts/stall.ts';
@@ -155,8 +155,7 @@ async function withdraw(cluster: ProtectedCluster, holder: LockHolder, reason: P
   } catch (error) {
     if (hasCode(error, 'cluster-busy')) return reason;
     // The reason is what the caller must hear; what could not be cleaned is cleaned by the next copy, and said here.
-    const { code, message, facts, hint, cause } = reason;
-    return new PgproofError(code, message, { facts: { ...facts, leftovers: true }, hint: hint ?? undefined, cause });
+    return reason.retold({ facts: { leftovers: true } });
   }
 }
 

@@ -58,13 +58,9 @@ export async function copyOut(
   return written;
 }
 
-function notWritten(id: string, folder: string, { code, message, facts, hint, cause }: PgproofError): PgproofError {
+function notWritten(id: string, folder: string, error: PgproofError): PgproofError {
   const what = `the dump ${id} is whole in the repository, and could not be written to '${folder}'`;
-  return new PgproofError(code, `${what}: ${message}`, {
-    facts: { ...facts, dump: id, folder },
-    ...(hint === null ? {} : { hint }),
-    cause,
-  });
+  return error.retold({ message: `${what}: ${error.message}`, facts: { dump: id, folder } });
 }
 
 async function makeWritable(folder: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { PgproofError } from '../core/errors.ts';
+import type { PgproofError } from '../core/errors.ts';
 import type { CopyResult, FiledReport } from '../core/report.ts';
 import type { Run } from '../core/run.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
@@ -40,8 +40,7 @@ export async function reportedCopy(
   });
   await putIntoCopies(cluster, filed);
   if (error === undefined) return filed;
-  const { code, message, facts, hint } = error;
-  throw new PgproofError(code, message, { facts: { ...facts, report: filed.key }, ...(hint === null ? {} : { hint }) });
+  throw error.retold({ facts: { report: filed.key } });
 }
 
 /** Whoever has only a copy left reads there how old it is. */

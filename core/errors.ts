@@ -182,7 +182,11 @@ export class PgproofError extends Error {
     message = this.message,
     facts,
     hint = this.hint,
-  }: { message?: string; facts?: Facts; hint?: string | null }): PgproofError {
+  }: {
+    message?: string;
+    facts?: Facts;
+    hint?: string | null;
+  }): PgproofError {
     return new PgproofError(this.code, message, {
       facts: { ...this.facts, ...facts },
       hint: hint ?? undefined,

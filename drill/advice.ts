@@ -1,4 +1,4 @@
-import { type ErrorCode, PgproofError } from '../core/errors.ts';
+import type { ErrorCode, PgproofError } from '../core/errors.ts';
 
 type Advice = (cluster: string) => string;
 
@@ -32,7 +32,5 @@ const advice: Partial<Record<ErrorCode, Advice>> = {
 
 /** The same error, with a hint that fits a drill. */
 export function inDrill(error: PgproofError, cluster: string): PgproofError {
-  const hint = advice[error.code]?.(cluster) ?? error.hint;
-  const { code, message, facts, cause } = error;
-  return new PgproofError(code, message, { facts, ...(hint === null ? {} : { hint }), cause: cause ?? error });
+  return error.retold({ hint: advice[error.code]?.(cluster) ?? error.hint });
 }

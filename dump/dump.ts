@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { asPgproofError, hasCode, PgproofError } from '../core/errors.ts';
+import { asPgproofError, hasCode, type PgproofError } from '../core/errors.ts';
 import { runId } from '../core/ids.ts';
 import type { Run } from '../core/run.ts';
 import { withStallWatch } from '../parts/stall.ts';
@@ -102,10 +102,10 @@ async function withConflicts(
   if (before === null || !hasCode(error, 'tool-failed')) return error;
   const after = await recoveryConflicts(cluster, database as string, signal).catch(() => before);
   if (after === before) return error;
-  return new PgproofError('tool-failed', `${error.message}; on the standby replay had to go on`, {
-    facts: { ...error.facts, recoveryConflicts: after - before },
+  return error.retold({
+    message: `${error.message}; on the standby replay had to go on`,
+    facts: { recoveryConflicts: after - before },
     hint: 'Let replay wait for it (max_standby_streaming_delay, max_standby_archive_delay; hot_standby_feedback against most of them), or dump from the primary (prefer: primary).',
-    cause: error,
   });
 }
 
@@ -120,11 +120,6 @@ async function withdraw(cluster: ProtectedCluster, attempt: Attempt, reason: Pgp
   } catch {
     attempt.leaveNote();
     // The reason is what the caller must hear; what could not be cleaned is cleaned by the next dump, and said here.
-    const { code, message, facts, hint, cause } = reason;
-    return new PgproofError(code, message, {
-      facts: { ...facts, leftovers: true },
-      ...(hint === null ? {} : { hint }),
-      cause,
-    });
+    return reason.retold({ facts: { leftovers: true } });
   }
 }

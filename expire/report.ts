@@ -1,4 +1,4 @@
-import { PgproofError } from '../core/errors.ts';
+import type { PgproofError } from '../core/errors.ts';
 import type { FiledReport } from '../core/report.ts';
 import type { ExpireRequest } from '../core/request.ts';
 import type { Run } from '../core/run.ts';
@@ -33,6 +33,5 @@ export async function reportedExpire(
     return expireOutcome(result, error);
   });
   if (error === undefined) return filed;
-  const { code, message, facts, hint } = error;
-  throw new PgproofError(code, message, { facts: { ...facts, report: filed.key }, ...(hint === null ? {} : { hint }) });
+  throw error.retold({ facts: { report: filed.key } });
 }

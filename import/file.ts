@@ -103,11 +103,7 @@ export function named(path: string, error: unknown): unknown {
       : error.hint;
   // A decoder does not know of files.
   const message = error.message.replace('the stored bytes are damaged: ', '');
-  return new PgproofError(error.code, `'${printable(path)}': ${message}`, {
-    facts: { ...error.facts, path },
-    cause: error,
-    ...(hint === null ? {} : { hint }),
-  });
+  return error.retold({ message: `'${printable(path)}': ${message}`, facts: { path }, hint });
 }
 
 function refused(path: string, what: string, cause?: unknown): PgproofError {

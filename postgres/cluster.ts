@@ -1,5 +1,5 @@
 import type { ClusterConfig, SinkConfig } from '../core/config.ts';
-import { PgproofError } from '../core/errors.ts';
+import type { PgproofError } from '../core/errors.ts';
 import { isRequired, writtenNames } from '../core/written.ts';
 import type { KeyRing } from '../repository/keys.ts';
 import type { Repository } from '../repository/repository.ts';
@@ -69,12 +69,9 @@ export function repositoriesToWrite({ config, written, unavailable }: ProtectedC
   const away = unavailable.filter(({ name }) => names.includes(name));
   const blocking = away.find(({ name }) => isRequired(config, name)) ?? (written.length === 0 ? away[0] : undefined);
   if (blocking === undefined) return written;
-  const { code, message, facts, hint } = blocking.error;
-  throw new PgproofError(code, `repository '${blocking.name}', which must be written to, cannot be used: ${message}`, {
-    facts: { ...facts, repository: blocking.name },
-    cause: blocking.error,
-    ...(hint === null ? {} : { hint }),
-  });
+  const { name: repository, error } = blocking;
+  const message = `repository '${repository}', which must be written to, cannot be used: ${error.message}`;
+  throw error.retold({ message, facts: { repository } });
 }
 
 /** Folders of one cluster in this host's state; made with mode 0700 when it is opened. */

@@ -1,4 +1,4 @@
-import { asPgproofError, PgproofError } from '../core/errors.ts';
+import { asPgproofError, type PgproofError } from '../core/errors.ts';
 import type { FiledReport, Report } from '../core/report.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { reportKey } from '../repository/layout.ts';
@@ -69,18 +69,16 @@ export async function reportedFailure<Result>(
   }
 }
 
-async function withReport(
+/** The error of a failed attempt, which says where the report is that was left of it, or why there is none. */
+export async function withReport(
   cluster: ProtectedCluster,
   started: StartedReport,
   error: PgproofError,
 ): Promise<PgproofError> {
-  const { code, message, hint } = error;
-  const more = { ...(hint === null ? {} : { hint }), cause: error.cause ?? error };
   try {
     const { key } = await finishReport(cluster, started, failedBy(error));
-    return new PgproofError(code, message, { ...more, facts: { ...error.facts, report: key } });
+    return error.retold({ facts: { report: key } });
   } catch (unwritten) {
-    const reportError = asPgproofError(unwritten).message;
-    return new PgproofError(code, message, { ...more, facts: { ...error.facts, report: null, reportError } });
+    return error.retold({ facts: { report: null, reportError: asPgproofError(unwritten).message } });
   }
 }

@@ -74,9 +74,10 @@ const full = (outbox: string, { id }: Report, most: number): PgproofError =>
     facts: { outbox, report: id },
   });
 
-function unqueued({ id, cluster, startedAt }: Report, { code, message, facts }: PgproofError): PgproofError {
-  return new PgproofError(code, `report ${id} of ${cluster} could not be put into the outbox: ${message}`, {
-    facts: { ...facts, report: id, cluster },
+function unqueued({ id, cluster, startedAt }: Report, error: PgproofError): PgproofError {
+  return error.retold({
+    message: `report ${id} of ${cluster} could not be put into the outbox: ${error.message}`,
+    facts: { report: id, cluster },
     hint: `It lies in the repository all the same. Once this is mended: pgproof reports ${cluster} --send --since ${startedAt}`,
   });
 }

@@ -120,12 +120,12 @@ async function whyEnded(
 ): Promise<PgproofError> {
   const cause = await prefetch.failure();
   if (cause !== null) {
-    return new PgproofError(cause.code, `recovery stopped before its target, and did not promote: ${cause.message}`, {
-      facts: { ...cause.facts, planId: plan.id, path: plan.into },
+    return cause.retold({
+      message: `recovery stopped before its target, and did not promote: ${cause.message}`,
+      facts: { planId: plan.id, path: plan.into },
       hint: cause.permanent
         ? (cause.hint ?? 'Plan a restore to a target before this segment.')
         : 'Start the same restore again: it goes on where it stopped.',
-      cause,
     });
   }
   if (log.fatal?.includes('recovery ended before configured recovery target was reached')) {

@@ -1,4 +1,4 @@
-import { asPgproofError, hasCode, PgproofError } from '../core/errors.ts';
+import { asPgproofError, hasCode, type PgproofError } from '../core/errors.ts';
 import type { ReportSink } from '../postgres/cluster.ts';
 import { listQueued, readQueued, removeQueued, setAside } from '../report/outbox.ts';
 import { type SendReport, withSink } from './sink.ts';
@@ -47,8 +47,5 @@ async function drainOne(outbox: string, name: string, send: SendReport, drained:
 /** 22: data exception; 23: a constraint; P0: a trigger's. Everything else is wrong with the table or the server, and so with every row. */
 const isOfTheRow = ({ facts }: PgproofError): boolean => /^(?:2[23]|P0)/.test(String(facts.sqlstate));
 
-const told = (name: string, { code, message, facts, hint }: PgproofError): PgproofError =>
-  new PgproofError(code, `the report in '${name}': ${message}`, {
-    facts: { ...facts, file: name },
-    ...(hint === null ? {} : { hint }),
-  });
+const told = (name: string, error: PgproofError): PgproofError =>
+  error.retold({ message: `the report in '${name}': ${error.message}`, facts: { file: name } });

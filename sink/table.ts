@@ -65,10 +65,10 @@ async function change(client: SqlClient, sink: SinkConfig, state: TableState): P
     await execute(client, statement);
   } catch (error) {
     if (!hasCode(error, 'rights-missing')) throw error;
-    throw new PgproofError('rights-missing', `the table '${sink.table}' is to be made or completed: ${error.message}`, {
-      facts: { ...error.facts, table: sink.table },
+    throw error.retold({
+      message: `the table '${sink.table}' is to be made or completed: ${error.message}`,
+      facts: { table: sink.table },
       hint: `Run, as somebody who may:\n${statement}\n${grantStatement(sink)}`,
-      cause: error,
     });
   }
 }

@@ -1,4 +1,4 @@
-import { PgproofError } from '../core/errors.ts';
+import type { PgproofError } from '../core/errors.ts';
 import { inRepository, type ProtectedCluster } from '../postgres/cluster.ts';
 import { assertOwner } from '../repository/owner.ts';
 import type { Custody } from './custody.ts';
@@ -60,10 +60,5 @@ export class Lane {
 /** The error, saying in which of several repositories. */
 export function inTarget(error: PgproofError, { name }: Pick<Target, 'name'>, isOnly: boolean): PgproofError {
   if (isOnly) return error;
-  const { code, message, facts, hint, cause } = error;
-  return new PgproofError(code, `repository '${name}': ${message}`, {
-    facts: { ...facts, repository: name },
-    cause,
-    ...(hint === null ? {} : { hint }),
-  });
+  return error.retold({ message: `repository '${name}': ${error.message}`, facts: { repository: name } });
 }

@@ -39,15 +39,15 @@ export async function reportedWalSync(
   const { state } = cluster.paths;
   const last = await readSyncNotes(state);
   if (last?.answer === answer && Date.now() - Date.parse(last.filedAt) < repeatAfterMs) {
-    if (error !== null) throw tell(error, { report: last.report });
+    if (error !== null) throw error.retold({ facts: { report: last.report } });
     return { key: null, report: buildReport(cluster, started, outcome) };
   }
   const filed = await finishReport(cluster, started, outcome).catch((unwritten: unknown) => {
     if (error === null) throw unwritten;
-    throw tell(error, { report: null, reportError: asPgproofError(unwritten).message });
+    throw error.retold({ facts: { report: null, reportError: asPgproofError(unwritten).message } });
   });
   await writeSyncNotes(state, { answer, report: filed.key, filedAt: filed.report.finishedAt });
-  if (error !== null) throw tell(error, { report: filed.key });
+  if (error !== null) throw error.retold({ facts: { report: filed.key } });
   return filed;
 }
 
@@ -86,8 +86,4 @@ function brokenObjective(cluster: string, { repositories, target, objectives }: 
       hint: `Where WAL stands: pgproof wal status ${cluster}. What keeps it: pgproof check ${cluster}`,
     },
   );
-}
-
-function tell({ code, message, facts, hint, cause }: PgproofError, more: Record<string, string | null>): PgproofError {
-  return new PgproofError(code, message, { facts: { ...facts, ...more }, cause, ...(hint === null ? {} : { hint }) });
 }

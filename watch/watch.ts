@@ -37,18 +37,15 @@ export async function brokenObjectives(
   ];
 }
 
-function unasked(repository: string, { code, message, facts, hint }: PgproofError): PgproofError {
-  return new PgproofError(code, `repository '${repository}' cannot be asked what it holds: ${message}`, {
-    facts: { ...facts, repository },
-    ...(hint === null ? {} : { hint }),
-  });
+function unasked(repository: string, error: PgproofError): PgproofError {
+  const message = `repository '${repository}' cannot be asked what it holds: ${error.message}`;
+  return error.retold({ message, facts: { repository } });
 }
 
 /** Eras come to a repository that is only copied to with the first copy. */
 function asCopied({ name, written }: ProtectedCluster, repository: string, error: PgproofError): PgproofError {
   if (error.code !== 'era-undeclared' || written.some((one) => one.name === repository)) return error;
-  const { code, message, facts } = error;
-  return new PgproofError(code, message, { facts, hint: `Nothing was copied there yet: pgproof copy ${name}` });
+  return error.retold({ hint: `Nothing was copied there yet: pgproof copy ${name}` });
 }
 
 type Open = (options: { signal: AbortSignal }) => Promise<ProtectedCluster>;
@@ -105,10 +102,9 @@ function pauseSeconds(config: ClusterConfig): number {
 async function look(open: Open, signal: AbortSignal): Promise<PgproofError[]> {
   try {
     return await brokenObjectives(await open({ signal }), { signal });
-  } catch (error) {
-    const { code, message, facts, hint } = asPgproofError(signal.aborted ? abortReason(signal) : error);
-    const more = hint === null ? {} : { hint };
-    return [new PgproofError(code, `the objectives cannot be held against anything: ${message}`, { facts, ...more })];
+  } catch (thrown) {
+    const error = asPgproofError(signal.aborted ? abortReason(signal) : thrown);
+    return [error.retold({ message: `the objectives cannot be held against anything: ${error.message}` })];
   }
 }
 

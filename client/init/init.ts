@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path';
 import { Command, InvalidArgumentError } from 'commander';
 import * as z from 'zod';
 import { propose } from '../../check/propose.ts';
-import { asPgproofError, hasCode, PgproofError } from '../../core/errors.ts';
+import { asPgproofError, hasCode, type PgproofError } from '../../core/errors.ts';
 import { chooseStrategy, type Needs, type Strategy } from '../../core/strategy.ts';
 import { openCluster } from '../../host/cluster.ts';
 import { parseConfig } from '../../host/config.ts';
@@ -155,16 +155,12 @@ async function openAndDeclare(plan: InitPlan, facts: ServerFacts, signal: AbortS
 
 /** The configuration and its files are there, and the rest is not: the same verb goes on. */
 function halfDone(thrown: unknown, { cluster, configFile, look, connection, password }: InitPlan): PgproofError {
-  const { code, message, facts, hint } = asPgproofError(thrown);
+  const error = asPgproofError(thrown);
   const isKept = connection.password !== undefined;
   const user = isKept || look.user === 'postgres' ? '' : ` --user ${look.user}`;
   const secret = isKept || password === null ? '' : ' (PGPASSWORD is not kept: set it)';
   const next = `'${configFile}' is written. Once this is mended, go on with: pgproof init ${cluster} --config ${configFile}${user}${secret}`;
-  return new PgproofError(code, message, {
-    facts,
-    hint: hint === null ? next : `${hint}\n${next}`,
-    cause: thrown,
-  });
+  return error.retold({ hint: error.hint === null ? next : `${error.hint}\n${next}` });
 }
 
 async function ensureKeyFile(path: string, cipher: KeyCipher): Promise<void> {

@@ -57,13 +57,13 @@ export function judgeFit(question: FitQuestion): Fit {
 
 /** Throws the first, which names the others. */
 export function refuseUnfit({ refusals }: Fit): void {
-  const [first, ...others] = refusals;
+  const [first] = refusals;
   if (first === undefined) return;
-  const { code, message, facts, hint } = first;
-  const more = others.map((other) => other.message);
-  throw new PgproofError(code, [message, ...more].join('; '), {
-    facts: { ...facts, reasons: refusals.map((each) => each.message) },
-    hint: [...new Set([hint, ...others.map((other) => other.hint)])].filter((one) => one !== null).join(' '),
+  const reasons = refusals.map(({ message }) => message);
+  throw first.retold({
+    message: reasons.join('; '),
+    facts: { reasons },
+    hint: [...new Set(refusals.map(({ hint }) => hint))].filter((one) => one !== null).join(' '),
   });
 }
 

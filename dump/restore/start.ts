@@ -143,9 +143,9 @@ async function tellingWhatStays(
   working: string,
   marker: string,
 ): Promise<PgproofError> {
-  const { code, message, facts, hint, cause } = asPgproofError(thrown);
+  const error = asPgproofError(thrown);
   const stays = async (): Promise<string | null> => {
-    if (code === 'database-in-use') return null; // it says by itself what to do
+    if (error.code === 'database-in-use') return null; // it says by itself what to do
     if (isShared(mode) && wasTakenBack(thrown))
       return `It was one transaction: the database '${database}' is as it was.`;
     if (mode === 'existing' || isShared(mode)) return `The database '${database}' may have been changed in part.`;
@@ -156,10 +156,6 @@ async function tellingWhatStays(
       : null;
   };
   const what = await stays().catch(() => `Whether the database '${working}' was made, could not be asked.`);
-  const hints = [hint, what].filter((text) => text !== null).join(' ');
-  return new PgproofError(code, message, {
-    facts: { ...facts, database: working },
-    ...(hints === '' ? {} : { hint: hints }),
-    cause,
-  });
+  const hint = [error.hint, what].filter((text) => text !== null).join(' ');
+  return error.retold({ facts: { database: working }, hint: hint === '' ? null : hint });
 }

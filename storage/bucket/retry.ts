@@ -93,6 +93,5 @@ function waitAfter({ facts }: PgproofError, attempt: number, policy: RetryPolicy
 
 function counted(error: unknown, attempts: number): unknown {
   if (attempts === 1 || !(error instanceof PgproofError)) return error;
-  const { code, message, facts, hint, cause } = error;
-  return new PgproofError(code, message, { facts: { ...facts, attempts }, ...(hint === null ? {} : { hint }), cause });
+  return error.retold({ facts: { attempts } });
 }

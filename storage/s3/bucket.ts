@@ -192,7 +192,7 @@ class S3Bucket implements Bucket {
         () => true,
         () => false,
       );
-      throw new PgproofError('object-damaged', error.message, { facts: { ...error.facts, removed } });
+      throw error.retold({ facts: { removed } });
     }
   }
 

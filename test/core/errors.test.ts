@@ -22,6 +22,26 @@ test('an error keeps its code, facts and hint on its way out, and its cause out 
   for (const code of Object.keys(errorKinds)) expect(isErrorCode(code)).toBe(true);
 });
 
+test('an error that is said again keeps what it was, and its first cause', () => {
+  const cause = new Error('the first one');
+  const error = new PgproofError('no-space', 'no space left', {
+    facts: { path: 'a', free: 0 },
+    hint: 'Make room.',
+    cause,
+  });
+  const retold = error.retold({ message: 'the copy: no space left', facts: { path: 'b', report: 'r' } });
+  expect(retold.toDocument()).toEqual({
+    code: 'no-space',
+    message: 'the copy: no space left',
+    facts: { path: 'b', free: 0, report: 'r' },
+    hint: 'Make room.',
+  });
+  expect(retold.cause).toBe(cause);
+  expect(error.retold({ hint: null })).toMatchObject({ message: 'no space left', hint: null });
+  const first = new PgproofError('timeout', 'x');
+  expect(first.retold({}).cause).toBe(first);
+});
+
 test('anything thrown becomes one of ours', () => {
   expect(asPgproofError(new Error('boom'))).toMatchObject({ code: 'internal', message: 'boom' });
   expect(asPgproofError('boom')).toMatchObject({ code: 'internal', message: 'boom' });

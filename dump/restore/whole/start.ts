@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import type { ConnectionConfig, DrillCheckConfig } from '../../../core/config.ts';
-import { asPgproofError, PgproofError } from '../../../core/errors.ts';
+import { asPgproofError } from '../../../core/errors.ts';
 import type { DrillCheckResult, Phase } from '../../../core/report.ts';
 import type { Run } from '../../../core/run.ts';
 import type { ProtectedCluster } from '../../../postgres/cluster.ts';
@@ -157,13 +157,12 @@ async function askAll(
 
 /** Whatever is there is there in part. Takes no signal: it tells of cancelled ones, too. */
 async function tellingWhatStays(thrown: unknown, { server, cluster, id }: WholePlan, connection: ConnectionConfig) {
-  const { code, message, facts, hint, cause } = asPgproofError(thrown);
+  const error = asPgproofError(thrown);
   const names = await databasesOf(connection, AbortSignal.timeout(10_000)).catch(() => null);
   const there = names === null ? 'What is there could not be asked.' : `It has the databases ${quoted(names)} now.`;
   const stays = `The server of '${server}' has a part of the dump. ${there} Empty it (a new data directory, by initdb), then: pgproof restore start ${cluster} ${id}`;
-  return new PgproofError(code, message, {
-    facts: { ...facts, server, databases: names ?? [] },
-    hint: [hint, stays].filter((text) => text !== null).join(' '),
-    cause,
+  return error.retold({
+    facts: { server, databases: names ?? [] },
+    hint: [error.hint, stays].filter((text) => text !== null).join(' '),
   });
 }
