@@ -177,7 +177,7 @@ describe.each(alternate(1))('with PostgreSQL %s', (major) => {
     } finally {
       await fleet.stage.server.start();
     }
-  }, 60_000);
+  });
 
   function holdingTheLock<Result>(use: () => Promise<Result>): Promise<Result> {
     return withClusterLock(fleet.stage.cluster, { operation: 'backup', id: 'by-hand' }, use);
