@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, utimesSync } from 'node:fs';
+import { readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { PgproofError } from '../../core/errors.ts';
@@ -8,42 +8,65 @@ import { backupPrefix, basePrefix } from '../../repository/layout.ts';
 import { type Fleet, openFleet } from '../support/fleet.ts';
 import { alternate } from '../support/postgres.ts';
 import { startWorker, until, type WorkerProcess } from '../support/stage.ts';
+import { shortTimeouts } from '../support/temporal.ts';
+import { openValve, type Valve } from '../support/valve.ts';
 
 vi.setConfig({ testTimeout: 180_000 }); // several processes start and end in each test
 
 /** Workers and Temporal are killed for real while a backup runs. */
 
 let fleet: Fleet;
+/** Between the workers and PostgreSQL. */
+let network: Valve;
 let workers: WorkerProcess[] = [];
+const timeouts = structuredClone(shortTimeouts);
+
+/** Of a base backup, before it stands still. */
+const copiedBytes = 4_000_000;
 
 beforeAll(async () => {
-  fleet = await openFleet({ major: alternate(0)[0] as string });
-  // Some 40 MB that do not compress, so that a copy takes long enough to be killed in the middle.
-  await fleet.stage.server.sql(
-    `CREATE TABLE bulk AS SELECT sha512(n::text::bytea) || sha512((-n)::text::bytea) AS noise FROM generate_series(1, 250000) n`,
-  );
+  fleet = await openFleet({ major: alternate(0)[0] as string, timeouts });
+  const { server, configFile } = fleet.stage;
+  network = await openValve(server);
+  writeFileSync(configFile, readFileSync(configFile, 'utf8').replaceAll(server.socketDir, network.socketDir));
 });
-afterAll(() => fleet?.dispose());
-afterEach(async () => {
+afterAll(async () => {
   for (const worker of workers) await worker.stop();
-  workers = [];
+  await network?.close();
+  await fleet?.dispose();
+});
+afterEach(async () => {
+  network.open();
+  timeouts.bulk.heartbeat = shortTimeouts.bulk.heartbeat;
+  for (const worker of workers.slice(0, -1)) await worker.stop();
+  workers = workers.slice(-1);
   await fleet.stage.letShip(true);
 });
 
-const work = async (): Promise<WorkerProcess> => {
-  const worker = await startWorker(fleet.stage);
+const start = async (serving = true): Promise<WorkerProcess> => {
+  const worker = await startWorker(fleet.stage, serving);
   workers.push(worker);
   return worker;
 };
+
+/** The worker that the test before left, or a new one. */
+const work = async (): Promise<WorkerProcess> => workers.at(-1) ?? start();
+
+async function kill(victim: WorkerProcess): Promise<void> {
+  victim.kill('SIGKILL');
+  await victim.ended;
+  workers = workers.filter((worker) => worker !== victim);
+}
 
 describe('scenario 1: a worker killed during a base backup', () => {
   test('the retry finishes, no half backup is listed, PostgreSQL is out of backup mode', async () => {
     const before = await listed();
     const victim = await work();
+    const stands = network.shut(copiedBytes);
     const run = await fleet.start('backup');
-    await until(isCopying, 20);
-    victim.kill('SIGKILL');
-    await victim.ended;
+    await stands;
+    await kill(victim);
+    network.open();
 
     expect(await listed()).toEqual(before);
     await until(async () => (await serverSessions()).length === 0); // no walsender, slot or lock outlives its worker
@@ -65,8 +88,7 @@ describe('scenario 2: killed between the last object and the commit file', () =>
     await fleet.stage.letShip(false);
     const run = await fleet.start('backup');
     await until(async () => (await pending(run.workflowId)) === 'awaitWal');
-    victim.kill('SIGKILL');
-    await victim.ended;
+    await kill(victim);
     expect(await listed()).toEqual(before);
 
     await fleet.stage.letShip(true);
@@ -82,8 +104,7 @@ describe('scenario 2: killed between the last object and the commit file', () =>
     await fleet.stage.letShip(false);
     const abandoned = await fleet.start('backup');
     await until(async () => (await pending(abandoned.workflowId)) === 'awaitWal');
-    victim.kill('SIGKILL');
-    await victim.ended;
+    await kill(victim);
     await fleet.temporal.client.workflow.getHandle(abandoned.workflowId).terminate('nobody wants it');
     ageCopies(); // as if nobody had touched it for long
 
@@ -98,17 +119,19 @@ describe('scenario 2: killed between the last object and the commit file', () =>
 describe('scenario 5: a zombie attempt that goes on beside its replacement', () => {
   test('whatever is listed is whole, never mixed', async () => {
     const zombie = await work();
+    const stands = network.shut(copiedBytes);
     const run = await fleet.start('backup');
-    await until(isCopying, 20);
+    await stands;
     const [first] = await copying();
     zombie.kill('SIGSTOP');
     // The zombie's session still holds the lock and excludes its replacement: take it away, as a lost connection would.
     await fleet.stage.server.sql(
       `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted`,
     );
-    await work();
-    await until(async () => (await copying()).some((name) => name !== first), 20);
+    await start();
+    await until(async () => (await copying()).some((name) => name !== first));
     zombie.kill('SIGCONT');
+    network.open();
 
     const { report } = await fleet.finish(run);
     const ids = await listed();
@@ -120,11 +143,14 @@ describe('scenario 5: a zombie attempt that goes on beside its replacement', () 
 describe('scenario 4: Temporal killed', () => {
   test('a copy that runs meanwhile goes on, and is the one that is committed', async () => {
     await work();
+    timeouts.bulk.heartbeat = 120; // however long Temporal takes to start again
+    const stands = network.shut(copiedBytes);
     const run = await fleet.start('backup');
-    await until(isCopying, 20);
+    await stands;
     const [copy] = await copying();
     await fleet.server.stop();
     await fleet.server.start();
+    network.open();
     const { report } = await fleet.finish(run);
     expect(copy).toContain(report.result.id);
     await expectWhole(report.result.id as string);
@@ -137,9 +163,8 @@ describe('scenario 4: Temporal killed', () => {
     await until(async () => (await pending(run.workflowId)) === 'awaitWal');
 
     await fleet.server.stop();
-    first.kill('SIGKILL');
-    await first.ended;
-    workers.push(await startWorker(fleet.stage, false));
+    await kill(first);
+    await start(false);
     await fleet.stage.letShip(true);
     const segment = await switchSegment();
     await until(() => isArchived(segment));
@@ -150,13 +175,11 @@ describe('scenario 4: Temporal killed', () => {
   });
 });
 
-const isCopying = async (): Promise<boolean> => (await copying()).length > 0;
-
 /** The base backups that PostgreSQL is sending, well begun, by the names of their sessions. */
 async function copying(): Promise<string[]> {
   const rows = await fleet.stage.server.sql<{ name: string }>(
     `SELECT application_name AS name FROM pg_stat_progress_basebackup JOIN pg_stat_activity USING (pid)
-      WHERE backup_streamed > 4000000`,
+      WHERE backup_streamed >= ${copiedBytes}`,
   );
   return rows.map(({ name }) => name);
 }
