@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { parse, stringify } from 'yaml';
+import type { StartedRun } from '../../client/temporal.ts';
 import type { Config } from '../../core/config.ts';
 import type { PgproofError } from '../../core/errors.ts';
 import { openCluster } from '../../host/cluster.ts';
@@ -16,26 +17,37 @@ import { childrenOf } from '../support/processes.ts';
 import { postmasterOf } from '../support/server.ts';
 import { type Stage, startWorker, until, type WorkerProcess } from '../support/stage.ts';
 import { shortTimeouts, silent } from '../support/temporal.ts';
+import { openValve, type Valve } from '../support/valve.ts';
 
 vi.setConfig({ testTimeout: 180_000 });
 
-/** Scenario 6: two clusters, `shop` and `blog`, on one host; what shop does hangs. */
+/**
+ * Scenario 6: two clusters, `shop` and `blog`, on one host; what shop does hangs. Only a copy whose size is known ends soon: by a role that
+ * may not ask for it, it has all the time that a slow machine needs.
+ */
 const [major] = alternate(1) as [string];
 const timeouts = {
   ...shortTimeouts,
-  bulk: { ...shortTimeouts.bulk, attempts: 1, sized: { atLeast: 15, bytesPerSecond: 50_000_000 } },
+  bulk: {
+    ...shortTimeouts.bulk,
+    attempts: 1,
+    sized: { atLeast: 10, bytesPerSecond: 50_000_000 },
+    busy: { firstRetry: 0.5, longestRetry: 1, deadline: 170 },
+  },
 };
 let fleet: Fleet;
 let blog: Cluster;
+let network: Valve;
 let worker: WorkerProcess | undefined;
 
 beforeAll(async () => {
   fleet = await openFleet({ major, timeouts, controlConfig: addBlog });
-  await fleet.stage.server.sql(
-    `CREATE TABLE bulk AS SELECT sha512(n::text::bytea) || sha512((-n)::text::bytea) AS noise FROM generate_series(1, 250000) n`,
-  );
+  network = await openValve(fleet.stage.server);
+  for (const { sql } of [fleet.stage.server, blog])
+    await sql('CREATE ROLE unsized LOGIN REPLICATION; GRANT pg_read_all_settings TO unsized');
 }, 120_000);
 afterAll(async () => {
+  await network?.close();
   await fleet?.dispose();
   await blog?.dispose();
 });
@@ -45,7 +57,7 @@ afterEach(async () => {
 });
 
 test('a backup that waits for its WAL gives the only slot free in between, and the other cluster is backed up', async () => {
-  await work({ slots: 1 });
+  await work({ slots: 1, user: 'unsized' });
   await fleet.stage.letShip(false);
   const stuck = await fleet.start('backup');
   await until(async () => (await pending(stuck.workflowId)) === 'awaitWal');
@@ -57,21 +69,18 @@ test('a backup that waits for its WAL gives the only slot free in between, and t
 });
 
 test('a server that hangs in the middle of a copy costs one of two slots, and the step ends at its deadline', async () => {
-  await work({ slots: 2 });
+  await work({ slots: 2, user: 'postgres' });
+  const halted = network.shut(4_000_000);
   const stuck = await fleet.start('backup');
-  await until(async () => {
-    const rows = await fleet.stage.server.sql(
-      'SELECT FROM pg_stat_progress_basebackup WHERE backup_streamed > 4000000',
-    );
-    return rows.length > 0;
-  }, 10);
+  await halted;
   const hung = freeze(fleet.stage.server);
+  network.open();
   try {
-    const { report } = await fleet.finish(await fleet.start('backup', { cluster: 'blog' }));
-    expect(report).toMatchObject({ status: 'SUCCESS', cluster: 'blog' });
-    expect(await pending(stuck.workflowId)).toBe('copyBase'); // blog was not kept waiting for its end
+    const other = await fleet.start('backup', { cluster: 'blog' });
+    expect((await fleet.finish(other)).report).toMatchObject({ status: 'SUCCESS', cluster: 'blog' });
     const error = (await fleet.finish(stuck).catch((thrown: unknown) => thrown)) as PgproofError;
     expect(error).toMatchObject({ code: 'timeout', facts: { step: 'copyBase' } });
+    expect((await copyOf(other)).began).toBeLessThan((await copyOf(stuck)).ended); // it was not kept waiting for its end
   } finally {
     hung.thaw();
   }
@@ -80,7 +89,8 @@ test('a server that hangs in the middle of a copy costs one of two slots, and th
 /** Every process of the server stands still, and its connections stay open: a dead disk looks like this. */
 function freeze({ dataDir }: Cluster): { thaw(): void } {
   const postmaster = postmasterOf(dataDir) as number;
-  const pids = [postmaster, ...childrenOf(postmaster)];
+  process.kill(postmaster, 'SIGSTOP');
+  const pids = [postmaster, ...childrenOf(postmaster)]; // it starts no more of them
   for (const pid of pids) process.kill(pid, 'SIGSTOP');
   return {
     thaw: () => {
@@ -94,9 +104,29 @@ async function pending(workflowId: string): Promise<string | undefined> {
   return raw.pendingActivities?.[0]?.activityType?.name ?? undefined;
 }
 
-async function work({ slots }: { slots: number }): Promise<void> {
+/** When the copy of a run that has ended began and ended, in nanoseconds. */
+async function copyOf({ workflowId }: StartedRun): Promise<{ began: bigint; ended: bigint }> {
+  const { events } = await fleet.temporal.client.workflow.getHandle(workflowId).fetchHistory();
+  const steps = events ?? [];
+  const scheduled = steps.find(
+    ({ activityTaskScheduledEventAttributes: step }) => step?.activityType?.name === 'copyBase',
+  );
+  const began = steps.find(
+    ({ activityTaskStartedEventAttributes: step }) =>
+      step != null && `${step.scheduledEventId}` === `${scheduled?.eventId}`,
+  );
+  const ended = steps[steps.indexOf(began as (typeof steps)[0]) + 1];
+  const at = (event = began) =>
+    BigInt(`${event?.eventTime?.seconds}`) * 1_000_000_000n + BigInt(event?.eventTime?.nanos ?? 0);
+  return { began: at(began), ended: at(ended) };
+}
+
+/** @param user as whom the host connects to its servers. */
+async function work({ slots, user }: { slots: number; user: string }): Promise<void> {
   const config = parse(readFileSync(fleet.stage.configFile, 'utf8'));
   config.hosts['db-7'].slots = slots;
+  Object.assign(config.clusters.shop.connection, { socket: network.socketDir, user });
+  config.clusters.blog.connection.user = 'unsized';
   writeFileSync(fleet.stage.configFile, stringify(config));
   worker = await startWorker(fleet.stage);
 }
