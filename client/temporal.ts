@@ -5,6 +5,7 @@ import { compactTime } from '../core/ids.ts';
 import { controlQueue } from '../core/queues.ts';
 import { type Feature, type Requests, workflowTypes } from '../core/request.ts';
 import { locateTemporal } from '../workers/embedded/locate.ts';
+import { assertOwnServer } from '../workers/embedded/owner.ts';
 import { openConnection } from '../workers/grpc.ts';
 import { openDataConverter } from '../workers/payloads.ts';
 import type { TemporalSettings } from '../workers/temporal.ts';
@@ -27,7 +28,7 @@ export type OperationRequest<O extends Feature> = Pick<Requests[O], 'cluster'> &
 /**
  * Connects, within 2 s or not at all.
  * @param offline the command that does the same without Temporal, for the hint.
- * @throws {PgproofError} `temporal-unreachable`, naming the address; `key-file-*` of the key that seals payloads.
+ * @throws {PgproofError} `temporal-unreachable`, naming the address; `temporal-foreign`; `key-file-*` of the key that seals payloads.
  */
 export async function connectTemporal(settings: TemporalSettings, offline: string | null): Promise<Temporal> {
   const { namespace } = settings;
@@ -35,10 +36,13 @@ export async function connectTemporal(settings: TemporalSettings, offline: strin
   const connection = openConnection(settings.connection);
   try {
     const { workflowService } = connection;
-    await connection.withDeadline(Date.now() + 1800, () => workflowService.describeNamespace({ namespace }));
+    const { namespaceInfo } = await connection.withDeadline(Date.now() + 1800, () =>
+      workflowService.describeNamespace({ namespace }),
+    );
+    assertOwnServer(settings, namespaceInfo?.data);
   } catch (error) {
     await connection.close();
-    throw unreachable(settings, offline, error);
+    throw error instanceof PgproofError ? error : unreachable(settings, offline, error);
   }
   const client = new Client({ connection, namespace, dataConverter });
   return { client, connection, settings, close: () => connection.close() };

@@ -135,6 +135,7 @@ export const errorKinds = {
   'schedules-unconfirmed': { permanent: true, exit: 3 },
 
   'temporal-unreachable': { permanent: false, exit: 1 },
+  'temporal-foreign': { permanent: true, exit: 2 },
   'worker-absent': { permanent: false, exit: 1 },
   'worker-outdated': { permanent: true, exit: 1 },
   'worker-stopped': { permanent: false, exit: 1 },

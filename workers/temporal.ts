@@ -12,6 +12,8 @@ export type TemporalSettings = {
   /** The web UI, where we know it. */
   uiUrl: string | null;
   connection: NativeConnectionOptions;
+  /** Of the embedded server: the state folders of our hosts, where the configuration names each. */
+  states?: string[] | undefined;
   /** The key file that seals payloads; in the clear without one. */
   payloadKeyFile?: string | undefined;
 };
@@ -56,12 +58,14 @@ function refuseAddressless({ namespace, apiKey, tls }: ReturnType<typeof loadPro
 function embeddedSettings(config: Config): TemporalSettings {
   const { port, uiPort } = config.temporal.embedded;
   const address = `127.0.0.1:${port}`;
+  const states = Object.values(config.hosts).flatMap(({ state }) => state ?? []);
   return {
     address,
     namespace: embeddedNamespace,
     embedded: true,
     uiUrl: `http://127.0.0.1:${uiPort}`,
     connection: { address },
+    states: states.length > 0 && states.length === Object.keys(config.hosts).length ? states : undefined,
   };
 }
 

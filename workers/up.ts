@@ -30,7 +30,13 @@ export async function runUp(options: UpOptions): Promise<void> {
   if (!temporal.embedded) return runBoth(options, temporal, signal);
 
   const { embedded: ports } = host.config.temporal;
-  const server = await openEmbedded({ ports, folder: join(host.stateDir, 'temporal'), log: host.log, env });
+  const server = await openEmbedded({
+    ports,
+    folder: join(host.stateDir, 'temporal'),
+    owner: host.stateDir,
+    log: host.log,
+    env,
+  });
   const workersEnded = new AbortController();
   const serving = server.run(workersEnded.signal);
   try {

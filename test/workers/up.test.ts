@@ -40,6 +40,8 @@ test('up serves a backup, brings its schedules to the Temporal that it brought a
       .then(Boolean, () => false),
   );
   await temporal.close();
+  const foreign = connectTemporal({ ...(settings as TemporalSettings), states: ['/srv/elsewhere'] }, null);
+  await expect(foreign).rejects.toMatchObject({ code: 'temporal-foreign', facts: { owner: stage.host.stateDir } });
 
   stop.abort();
   await running;

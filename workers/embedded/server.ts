@@ -26,6 +26,8 @@ type EmbeddedOptions = {
   ports: { port: number; uiPort: number };
   /** Holds its database, log and note. Disposable: the configuration and the repository are the truth. */
   folder: string;
+  /** The host's state folder, for verbs to tell this server from a stranger's. */
+  owner?: string;
   log: Logger;
   env: NodeJS.ProcessEnv;
 };
@@ -35,7 +37,7 @@ type EmbeddedOptions = {
  * has a database of its own: one of another version is left aside, never opened.
  * @throws {PgproofError} `port-in-use`, `tool-missing`: nothing was started.
  */
-export async function openEmbedded({ ports, folder, log, env }: EmbeddedOptions): Promise<EmbeddedServer> {
+export async function openEmbedded({ ports, folder, owner, log, env }: EmbeddedOptions): Promise<EmbeddedServer> {
   const program = locateTemporal(env);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await chmod(folder, 0o700);
@@ -54,7 +56,7 @@ export async function openEmbedded({ ports, folder, log, env }: EmbeddedOptions)
     child = launch(options);
     if (child.pid !== undefined)
       await writeNote(note, { pid: child.pid, parent: process.pid, database, port: ports.port });
-    await awaitReady(child, options, address, signal);
+    await awaitReady(child, options, { address, owner }, signal);
     ready.resolve();
     return child;
   };
@@ -96,7 +98,7 @@ async function keepRunning(
 async function awaitReady(
   child: ChildProcess,
   { logFile }: Launch,
-  address: string,
+  { address, owner }: { address: string; owner: string | undefined },
   signal: AbortSignal,
 ): Promise<void> {
   const ended = new AbortController();
@@ -104,7 +106,7 @@ async function awaitReady(
   child.once('exit', onEnd).once('error', onEnd);
   if (!isRunning(child)) onEnd();
   try {
-    await prepareNamespace(address, AbortSignal.any([signal, ended.signal, AbortSignal.timeout(30_000)]));
+    await prepareNamespace(address, AbortSignal.any([signal, ended.signal, AbortSignal.timeout(30_000)]), owner);
   } catch (error) {
     await kill(child);
     throw new PgproofError('temporal-unreachable', `the embedded Temporal server did not start at ${address}`, {
