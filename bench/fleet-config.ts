@@ -1,7 +1,7 @@
 import { type Config, configSchema } from '../core/config.ts';
 import { nextRuns } from '../core/schedule/next.ts';
 import { type WantedSchedule, wantedSchedules } from '../core/schedule/wanted.ts';
-import { chooseStrategy } from '../core/strategy.ts';
+import { chooseStrategy } from '../core/strategy/choose.ts';
 
 const day = 86_400;
 

@@ -1,7 +1,8 @@
 import type { ErrorDocument } from '../core/errors.ts';
 import { printable } from '../core/format.ts';
 import type { TakenPhysical } from '../import/physical/take.ts';
-import type { Taken, ToTake } from '../import/take.ts';
+import type { ToTake } from '../import/plan.ts';
+import type { Taken } from '../import/take.ts';
 import { count, described, errorOf, paragraphs, section, shortTime, whatItIs, withoutPath } from './import-words.ts';
 import { table } from './text.ts';
 

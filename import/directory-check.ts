@@ -1,7 +1,8 @@
-import { type ArchiveCheck, type Entries, entriesOf, unverified } from '../dump/archive/check.ts';
+import { type ArchiveCheck, type Entries, entriesOf } from '../dump/archive/check.ts';
 import { ExpectedFiles } from '../dump/archive/files.ts';
 import { Feed } from '../dump/archive/reading.ts';
 import { readToc, type Toc } from '../dump/archive/toc.ts';
+import { unverified } from '../dump/archive/unverified.ts';
 import { parseMember } from '../dump/directory/member.ts';
 import { TarReader } from '../postgres/tar/reader.ts';
 

@@ -1,8 +1,9 @@
 import { dirname, join } from 'node:path';
 import type { DumpSource } from '../dump/restore/source.ts';
 import { writtenChecksum } from './checksum.ts';
+import type { FileSource } from './file-source.ts';
 import { globalsNameOf, readName } from './names.ts';
-import { type FileSource, openSource, type SourceOptions } from './source.ts';
+import { openSource, type SourceOptions } from './source.ts';
 
 /**
  * A file that somebody else's script left, as something to restore from; with the globals that lie beside it, and its checksum where

@@ -10,8 +10,8 @@ import { endBytes, memberName, paddingOf, writeHeader } from '../dump/directory/
 import { blockBytes } from '../postgres/tar/header.ts';
 import { endCheck, toItsEnd } from './end.ts';
 import { openFile } from './file.ts';
+import type { FileSource } from './file-source.ts';
 import { readHead } from './head.ts';
-import type { FileSource } from './source.ts';
 
 /** A header has room for a length below 8 GiB; larger files come in pieces. */
 const pieceBytes = 1 << 30;

@@ -12,8 +12,8 @@ import { supportedMajors } from '../postgres/version.ts';
 import { writtenChecksum } from './checksum.ts';
 import { endCheck } from './end.ts';
 import { named } from './file.ts';
+import type { FileSource } from './file-source.ts';
 import type { OldDump } from './inventory.ts';
-import type { FileSource } from './source.ts';
 
 /** What reading an old dump from its beginning to its end came to. */
 export type Inspected = {

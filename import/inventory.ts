@@ -1,8 +1,9 @@
 import { dirname, join } from 'node:path';
 import { asPgproofError, hasCode, type PgproofError } from '../core/errors.ts';
+import type { FileSource } from './file-source.ts';
 import { globalsNameOf, type NameFacts, readName } from './names.ts';
 import { type OldReport, readOldReport } from './old-report.ts';
-import { type FileSource, openSource, type SourceOptions } from './source.ts';
+import { openSource, type SourceOptions } from './source.ts';
 import { promised } from './suffixes.ts';
 import { type Seen, type Strange, walk } from './walk.ts';
 

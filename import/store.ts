@@ -16,9 +16,10 @@ import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { sealingFor } from '../repository/keys.ts';
 import { type DumpStream, dumpPartKey, formatVersion } from '../repository/layout.ts';
 import type { StoredStream } from '../repository/record.ts';
+import type { FileSource } from './file-source.ts';
 import { type Inspected, inspect } from './inspect.ts';
-import { type FileSource, openSource, type SourceOptions } from './source.ts';
-import type { ToTake } from './take.ts';
+import type { ToTake } from './plan.ts';
+import { openSource, type SourceOptions } from './source.ts';
 
 /** A store that takes nothing for so long is given up. */
 const stallSeconds = 900;

@@ -13,8 +13,8 @@ import type { BackupRecord, StoredPart } from '../repository/record.ts';
 import { backupShelf, commitKeyOf, dumpShelf, type Shelf } from '../repository/shelf.ts';
 import { readBytes } from '../storage/bytes.ts';
 import { checkPart } from './contents.ts';
-import type { Known, KnownEra } from './documents.ts';
 import type { Findings, Subject } from './findings.ts';
+import type { Known, KnownEra } from './known.ts';
 import { type Source, unusable } from './source.ts';
 import { partsOf, walObjectKey } from './work.ts';
 

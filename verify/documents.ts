@@ -24,28 +24,10 @@ import {
   wrapperRecord,
 } from '../repository/record.ts';
 import type { Census, EraCensus } from './census.ts';
-import { type KnownDumps, readDumps } from './dumps.ts';
-import type { ExpiredElsewhere } from './expired-elsewhere.ts';
+import { readDumps } from './dumps.ts';
 import type { Findings, Subject } from './findings.ts';
+import type { Known, KnownEra } from './known.ts';
 import { inParallel, kindOf, type Looking } from './looking.ts';
-
-/** One era, as far as its documents can be read. */
-export type KnownEra = {
-  name: string;
-  census: EraCensus;
-  record: EraRecord | null;
-  histories: Map<TimelineId, readonly HistoryEntry[]>;
-  /** WAL that was deleted because nothing needed it any more. */
-  cuts: CutRecord[];
-  expiredElsewhere: ExpiredElsewhere;
-  /** Records of committed backups that are what they should be. */
-  records: BackupRecord[];
-  /** Why a record could not be read: it names a key set that is not at hand, which may have sealed WAL, too. */
-  lacksKey: PgproofError | null;
-};
-
-/** All that the documents of a repository say of one cluster. */
-export type Known = { eras: KnownEra[]; dumps: KnownDumps };
 
 const parallel = 8;
 

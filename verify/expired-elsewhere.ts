@@ -8,10 +8,7 @@ import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { isCut, listCuts, rangeOf } from '../repository/cuts.ts';
 import { neededWal } from '../repository/record.ts';
 import { listWal } from '../repository/wal.ts';
-import type { KnownEra } from './documents.ts';
-
-/** Segments that this repository never got, each with the repository in which it expired before. */
-export type ExpiredElsewhere = Map<SegmentName, string>;
+import type { ExpiredElsewhere, KnownEra } from './known.ts';
 
 /**
  * Which of the missing segments expired in another repository that is at hand, while none of these has a copy. What was here once

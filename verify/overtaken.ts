@@ -4,8 +4,8 @@ import { type CommitState, commitState } from '../repository/commit-state.ts';
 import { isCut, listCuts } from '../repository/cuts.ts';
 import { listHistoryTags, readHistory } from '../repository/histories.ts';
 import { commitKeyOf } from '../repository/shelf.ts';
-import type { Known, KnownEra } from './documents.ts';
 import type { Damage, Findings } from './findings.ts';
+import type { Known, KnownEra } from './known.ts';
 import type { Looking } from './looking.ts';
 import { shelfOf, shelvesOf } from './shelved.ts';
 

@@ -4,8 +4,8 @@ import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { isCut } from '../repository/cuts.ts';
 import { placeOf } from '../repository/places.ts';
 import { syncFolder, writeDurably } from '../storage/durable-file.ts';
-import type { KnownEra } from './documents.ts';
 import type { Findings } from './findings.ts';
+import type { KnownEra } from './known.ts';
 
 /*
  * WAL that a repair takes away, until its copy is in place: in this host's state, a file a key. The newest WAL of an archive is known by its

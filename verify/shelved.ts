@@ -3,8 +3,8 @@ import { dumpParts } from '../repository/dumps.ts';
 import type { StoredPart } from '../repository/record.ts';
 import { backupShelf, dumpShelf, type Shelf } from '../repository/shelf.ts';
 import type { ShelfCensus } from './census.ts';
-import type { Known } from './documents.ts';
 import type { Subject } from './findings.ts';
+import type { Known } from './known.ts';
 import { partsOf } from './work.ts';
 
 /** One whose record is what it should be, with all that it lists. */

@@ -17,8 +17,9 @@ import { commitKeyOf } from '../repository/shelf.ts';
 import { readBytes } from '../storage/bytes.ts';
 import { backupSource, dumpSource } from './commit-sources.ts';
 import { checkPart, checkSegment } from './contents.ts';
-import { type Known, type KnownEra, readWrapper } from './documents.ts';
+import { readWrapper } from './documents.ts';
 import type { Damage, Findings, Subject } from './findings.ts';
+import type { Known, KnownEra } from './known.ts';
 import { type KnownShelf, shelfOf, shelvesOf } from './shelved.ts';
 import { type Source, unusable } from './source.ts';
 

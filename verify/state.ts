@@ -1,7 +1,7 @@
 import type { PgproofError } from '../core/errors.ts';
 import type { EraFacts } from './affects.ts';
-import type { Known } from './documents.ts';
 import type { Findings } from './findings.ts';
+import type { Known } from './known.ts';
 import type { Looking } from './looking.ts';
 import type { ReadBack } from './read-back.ts';
 import type { Rotation } from './share.ts';

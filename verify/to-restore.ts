@@ -2,7 +2,7 @@ import { partOf } from '../core/dump-part.ts';
 import { PgproofError } from '../core/errors.ts';
 import { chooseEntry } from '../repository/entries.ts';
 import type { BackupRecord, DumpRecord } from '../repository/record.ts';
-import type { Known } from './documents.ts';
+import type { Known } from './known.ts';
 
 /** What `--restore` takes: backups are unpacked, dumps are read to their end. */
 export type ToRestore = { backups: BackupRecord[]; dumps: DumpRecord[] };

@@ -3,7 +3,7 @@ import { dumpParts } from '../repository/dumps.ts';
 import { walKey } from '../repository/layout.ts';
 import type { BackupRecord, DumpRecord, StoredPart } from '../repository/record.ts';
 import type { WalObject } from './census.ts';
-import type { Known } from './documents.ts';
+import type { Known } from './known.ts';
 
 /** One object whose bytes can be read back. */
 export type Item = { key: string; bytes: number } & (

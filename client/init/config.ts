@@ -2,7 +2,7 @@ import { mkdir, open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Document, isMap, isScalar } from 'yaml';
 import { PgproofError } from '../../core/errors.ts';
-import type { Strategy } from '../../core/strategy.ts';
+import type { Strategy } from '../../core/strategy/strategy.ts';
 import { parseConfig } from '../../host/config.ts';
 import { defaultStateDir } from '../../host/paths.ts';
 import { unwritable } from '../../repository/private-file-write.ts';

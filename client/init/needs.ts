@@ -4,7 +4,7 @@ import { durationSeconds, durationText } from '../../core/duration.ts';
 import { PgproofError } from '../../core/errors.ts';
 import { formatBytes } from '../../core/format.ts';
 import { sizeBytes } from '../../core/size.ts';
-import type { Needs } from '../../core/strategy.ts';
+import type { Needs } from '../../core/strategy/strategy.ts';
 
 type Asked = Pick<Needs, 'bytes' | 'rpo' | 'rto'>;
 

@@ -1,6 +1,6 @@
 import type * as z from 'zod';
 import type { cluster } from '../../core/config/cluster.ts';
-import type { OldScript, Strategy } from '../../core/strategy.ts';
+import type { OldScript, Strategy } from '../../core/strategy/strategy.ts';
 import type { Line } from './env-file.ts';
 import { hasDumps, type Old, windowDays } from './settings.ts';
 

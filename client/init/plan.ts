@@ -1,6 +1,6 @@
 import type { Proposal } from '../../check/propose.ts';
 import type { ConnectionConfig } from '../../core/config.ts';
-import type { Needs, Strategy } from '../../core/strategy.ts';
+import type { Needs, Strategy } from '../../core/strategy/strategy.ts';
 import type { KeyCipher } from '../../repository/keys.ts';
 import type { SecretFile } from './from-env.ts';
 import type { OldWork } from './old-work.ts';

@@ -1,6 +1,6 @@
 import { databaseName } from '../../core/dump.ts';
 import { PgproofError } from '../../core/errors.ts';
-import type { OldScript } from '../../core/strategy.ts';
+import type { OldScript } from '../../core/strategy/strategy.ts';
 import type { KeyCipher } from '../../repository/keys.ts';
 
 /** What became of one setting of the old scripts. `comment`: it has no effect, and the configuration says so. */

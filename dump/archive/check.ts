@@ -1,4 +1,3 @@
-import { PgproofError } from '../../core/errors.ts';
 import type { Toc } from './toc.ts';
 
 /** What is in an archive, as its table of contents counts it. */
@@ -15,10 +14,3 @@ export type ArchiveCheck = {
 };
 
 export const entriesOf = ({ total, tables, tableData }: Toc): Entries => ({ total, tables, tableData });
-
-export function unverified(why: string): PgproofError {
-  return new PgproofError('dump-unverified', `what pg_dump wrote is no whole dump: ${why}`, {
-    facts: { why },
-    hint: 'Nothing was committed. If it happens again, look at the log of the server and at the disk of this host.',
-  });
-}

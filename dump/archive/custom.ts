@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type ArchiveCheck, type Entries, entriesOf, unverified } from './check.ts';
+import { type ArchiveCheck, type Entries, entriesOf } from './check.ts';
 import { Feed } from './reading.ts';
 import { readEntries, readToc, type Toc } from './toc.ts';
+import { unverified } from './unverified.ts';
 
 /** Kinds of blocks. Source: PostgreSQL src/bin/pg_dump/pg_backup_archiver.h. */
 const tableBlock = 1;

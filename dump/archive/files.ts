@@ -1,5 +1,5 @@
-import { unverified } from './check.ts';
 import type { Toc } from './toc.ts';
+import { unverified } from './unverified.ts';
 
 const lineFeed = 10;
 

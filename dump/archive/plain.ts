@@ -1,4 +1,5 @@
-import { type ArchiveCheck, unverified } from './check.ts';
+import type { ArchiveCheck } from './check.ts';
+import { unverified } from './unverified.ts';
 
 type Program = 'pg_dump' | 'pg_dumpall';
 

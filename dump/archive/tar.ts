@@ -1,8 +1,9 @@
 import { TarReader } from '../../postgres/tar/reader.ts';
-import { type ArchiveCheck, type Entries, entriesOf, unverified } from './check.ts';
+import { type ArchiveCheck, type Entries, entriesOf } from './check.ts';
 import { ExpectedFiles } from './files.ts';
 import { Feed } from './reading.ts';
 import { readToc, type Toc } from './toc.ts';
+import { unverified } from './unverified.ts';
 
 /** pg_dump's tar format: `toc.dat`, the files that it names, and `restore.sql`. */
 export class TarCheck implements ArchiveCheck {

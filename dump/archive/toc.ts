@@ -1,5 +1,5 @@
-import { unverified } from './check.ts';
 import type { Reading } from './reading.ts';
+import { unverified } from './unverified.ts';
 
 /** What an archive of pg_dump says is in it. Only what has data is kept of its entries. */
 export type Toc = {

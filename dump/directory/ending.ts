@@ -1,7 +1,7 @@
 import { finished } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
-import { unverified } from '../archive/check.ts';
 import { Feed, type Reading } from '../archive/reading.ts';
+import { unverified } from '../archive/unverified.ts';
 
 /** Looks at a file while it passes, and says whether it ends as it should. */
 export type FileCheck = { read(bytes: Buffer): Promise<void> | void; finish(): Promise<void> | void };

@@ -1,8 +1,9 @@
 import { type FileHandle, open, rm } from 'node:fs/promises';
-import { type Entries, entriesOf, unverified } from '../archive/check.ts';
+import { type Entries, entriesOf } from '../archive/check.ts';
 import { ExpectedFiles } from '../archive/files.ts';
 import { Feed } from '../archive/reading.ts';
 import { readToc } from '../archive/toc.ts';
+import { unverified } from '../archive/unverified.ts';
 import type { Piece } from './choose.ts';
 import { checkOf, type FileCheck } from './ending.ts';
 import type { GrowingFile } from './growing.ts';

@@ -1,5 +1,5 @@
 import { PgproofError } from '../../core/errors.ts';
-import type { FitQuestion } from './fit.ts';
+import type { FitQuestion } from './fit-question.ts';
 import { quoted, unfit } from './fit-words.ts';
 import type { DumpNeeds, TableName } from './needs.ts';
 

@@ -1,4 +1,4 @@
-import type { FitQuestion } from './fit.ts';
+import type { FitQuestion } from './fit-question.ts';
 
 /** What fits, and yet a person should know; sentences. */
 export function fitNotes(question: FitQuestion): string[] {

@@ -1,25 +1,8 @@
 import { PgproofError } from '../../core/errors.ts';
 import { databaseRefusals, localeRefusals } from './fit-database.ts';
 import { fitNotes } from './fit-notes.ts';
+import type { FitQuestion } from './fit-question.ts';
 import { missing, quoted, unfit, usage } from './fit-words.ts';
-import type { DumpNeeds } from './needs.ts';
-import type { DecidedRestore, DumpRestoreMode } from './options.ts';
-import type { TargetServer } from './server.ts';
-import type { DumpSource } from './source.ts';
-
-/** All that decides whether a dump fits where it shall go. */
-export type FitQuestion = {
-  source: Pick<DumpSource, 'what' | 'kind' | 'format' | 'content' | 'server' | 'globals' | 'trusted'>;
-  server: TargetServer;
-  database: string;
-  mode: DumpRestoreMode;
-  options: DecidedRestore;
-  needs: DumpNeeds;
-  /** Roles that the globals would make. */
-  madeRoles: readonly string[];
-  refusedLocale: string | null;
-  knowsRestrict: boolean;
-};
 
 export type Fit = {
   /** What would fail; empty: nothing that can be known. */

@@ -25,8 +25,8 @@ import type { OldBase } from './layout.ts';
 import { endInLabels, rangeIn } from './opened.ts';
 import { withScratch } from './restore.ts';
 import { unpackOwnWal } from './segments.ts';
-import type { Taking } from './take.ts';
 import { takeSegment } from './take-wal.ts';
+import type { Taking } from './taking.ts';
 
 /**
  * Makes a backup of an old base backup: stored and held against its manifest in one pass, committed like any other. WAL first: a

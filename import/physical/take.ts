@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { placesOf } from '../../backup/commit.ts';
 import { asPgproofError, PgproofError } from '../../core/errors.ts';
 import type { Run } from '../../core/run.ts';
-import { type Copies, copiesToBe } from '../../parts/copies.ts';
+import { copiesToBe } from '../../parts/copies.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import { withClusterLock } from '../../postgres/lock.ts';
 import { backupOutcome } from '../../report/backup.ts';
@@ -15,20 +15,11 @@ import { gatherKnown } from '../../wal/known.ts';
 import type { Opening } from '../peel.ts';
 import { type Begin, readBegin } from './begin.ts';
 import { convert } from './convert.ts';
-import { findBase, findBases, findWal, type OldBase, type OldWal } from './layout.ts';
-import { type Place, rangeIn } from './opened.ts';
+import { findBase, findBases, findWal, type OldBase } from './layout.ts';
+import { rangeIn } from './opened.ts';
 import { readPlain } from './segments.ts';
-import { type Gate, openGate, type TakenWal, takeWal } from './take-wal.ts';
-
-export type TakeOrder = {
-  dir: string;
-  /** Names; null: all. */
-  bases: readonly string[] | null;
-  place: Place;
-  opening: Opening;
-  requestedBy: string | null;
-  reason: string | null;
-};
+import { openGate, type TakenWal, takeWal } from './take-wal.ts';
+import type { TakeOrder, Taking } from './taking.ts';
 
 export type TakenPhysical = {
   wal: TakenWal;
@@ -69,9 +60,6 @@ export async function takeBases(cluster: ProtectedCluster, order: TakeOrder, run
     { signal: run.signal },
   );
 }
-
-/** What taking over works with. */
-export type Taking = { cluster: ProtectedCluster; copies: Copies; gate: Gate; wal: OldWal; order: TakeOrder };
 
 async function takeOne(taking: Taking, base: OldBase, result: TakenPhysical, run: Run): Promise<void> {
   const { cluster, order } = taking;

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { refuseUnconfirmed } from '../../dump/restore/confirm.ts';
 import { createStatement, isMarked } from '../../dump/restore/database.ts';
-import { type FitQuestion, judgeFit, refuseUnfit } from '../../dump/restore/fit.ts';
+import { judgeFit, refuseUnfit } from '../../dump/restore/fit.ts';
+import type { FitQuestion } from '../../dump/restore/fit-question.ts';
 import { dumpRestoreOptions } from '../../dump/restore/options.ts';
 import type { DumpPlan } from '../../dump/restore/plan-record.ts';
 import { markerOf } from '../../dump/restore/start.ts';

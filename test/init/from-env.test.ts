@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { configText } from '../../client/init/config.ts';
 import { type InitOptions, readOptions } from '../../client/init/options.ts';
 import { knownSettings } from '../../client/init/settings.ts';
-import { chooseStrategy } from '../../core/strategy.ts';
+import { chooseStrategy } from '../../core/strategy/choose.ts';
 import { parseConfig } from '../../host/config.ts';
 import { CredentialsFile } from '../../storage/credentials-file.ts';
 import { tempDir } from '../support/temp.ts';

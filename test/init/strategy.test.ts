@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { configText } from '../../client/init/config.ts';
 import type { InitPlan } from '../../client/init/plan.ts';
 import { wantedSchedules } from '../../core/schedule/wanted.ts';
-import { chooseStrategy, type Needs } from '../../core/strategy.ts';
+import { chooseStrategy } from '../../core/strategy/choose.ts';
+import type { Needs } from '../../core/strategy/strategy.ts';
 import { parseConfig } from '../../host/config.ts';
 
 const [day, hour] = [86_400, 3600];

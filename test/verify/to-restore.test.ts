@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { BackupRecord, DumpRecord } from '../../repository/record.ts';
 import { emptyShelf } from '../../verify/census.ts';
-import type { Known } from '../../verify/documents.ts';
+import type { Known } from '../../verify/known.ts';
 import { chooseToRestore } from '../../verify/to-restore.ts';
 import { dumpIdOf, dumpRecordOf } from '../dumps/support.ts';
 import { idOf, recordOf } from '../repository/support.ts';
