@@ -13,7 +13,7 @@ export function renderWalStatus(name: string, status: WalStatus): string {
     [
       'archived to',
       status.frontier === null
-        ? 'nothing'
+        ? 'not known'
         : `${status.frontier} on timeline ${status.timeline}, ${status.archivedSegments} segments`,
     ],
     [

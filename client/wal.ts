@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { findCluster } from '../host/cluster.ts';
 import { discardConflict, listConflicts } from '../wal/quarantine.ts';
 import { reportedWalSync } from '../wal/reported-sync.ts';
 import { problemOf } from '../wal/repository-status.ts';
@@ -55,8 +56,9 @@ export const walVerb = (): Command =>
     );
 
 async function status(session: Session, name: string): Promise<Answer> {
-  const cluster = await session.cluster(name);
   const { signal } = session;
+  // In an outage it is the server, the spool and the shipper that somebody wants to see: a store that is away is a problem among them.
+  const cluster = await findCluster(await session.host(), name, { signal, patienceMs: 5000 });
   const status = await walStatus(cluster, { signal });
   // What cannot be asked is among the status' own problems.
   const broken = (await brokenObjectives(cluster, { signal })).filter(({ code }) => code === 'objective-broken');

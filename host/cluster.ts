@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import type { ClusterConfig } from '../core/config.ts';
-import type { ClusterPaths, ProtectedCluster } from '../postgres/cluster.ts';
+import type { ClusterPaths, FoundCluster, ProtectedCluster } from '../postgres/cluster.ts';
 import { readKeyFile } from '../repository/key-file.ts';
 import { type KeyRing, noKeys } from '../repository/keys.ts';
 import { makeSpool } from '../wal/spool.ts';
 import { makePrivateFolder } from './folders.ts';
 import type { Host } from './host.ts';
 import { clusterConfig } from './lookup.ts';
-import { openRepositories } from './repositories.ts';
+import { type OpenClusterOptions, openRepositories } from './repositories.ts';
 import { installScripts } from './scripts.ts';
 import { sinkOf } from './sink.ts';
 
@@ -23,13 +23,29 @@ export { clusterConfig } from './lookup.ts';
 export async function openCluster(
   host: Host,
   name: string,
-  options: { signal?: AbortSignal } = {},
+  options: OpenClusterOptions = {},
 ): Promise<ProtectedCluster> {
+  const cluster = await lookFor(host, name, options);
+  const [repository] = cluster.repositories;
+  if (repository === undefined) throw cluster.unavailable[0]?.error;
+  await makeFolders(cluster.paths);
+  return { ...cluster, repository };
+}
+
+/**
+ * The same, also when every repository is away.
+ * @throws {PgproofError} as `openCluster`, but of a repository only what waiting does not mend.
+ */
+export async function findCluster(host: Host, name: string, options: OpenClusterOptions = {}): Promise<FoundCluster> {
+  const cluster = await lookFor(host, name, options);
+  await makeFolders(cluster.paths);
+  return cluster;
+}
+
+async function lookFor(host: Host, name: string, options: OpenClusterOptions): Promise<FoundCluster> {
   const config = clusterConfig(host, name);
   const { keys, walKeys } = await openKeys(host, config);
   const opened = await openRepositories(host, name, config, { keys, walKeys }, options);
-  const paths = clusterPaths(host.stateDir, name);
-  await makeFolders(paths);
   return {
     name,
     fleet: host.config.fleet,
@@ -38,7 +54,7 @@ export async function openCluster(
     ...opened,
     keys,
     walKeys,
-    paths,
+    paths: clusterPaths(host.stateDir, name),
     sink: sinkOf(host),
   };
 }

@@ -9,9 +9,12 @@ import { openRepository, type Repository } from '../repository/repository.ts';
 import { untilAborted } from '../storage/until-aborted.ts';
 import type { Host } from './host.ts';
 
-type Opened = Pick<ProtectedCluster, 'repository' | 'repositories' | 'written' | 'unavailable'>;
+type Opened = Pick<ProtectedCluster, 'repositories' | 'written' | 'unavailable'>;
 
 type Options = { signal?: AbortSignal };
+
+/** @param patienceMs how long one request is tried, where the usual minutes are too long. */
+export type OpenClusterOptions = Options & { patienceMs?: number };
 
 /** One of several that takes longer is away: the others must not wait for it. */
 const patienceSeconds = 30;
@@ -19,17 +22,19 @@ const patienceSeconds = 30;
 /**
  * Opens the repositories of a cluster, all at the same time; each must fit the keys. Those that cannot be opened are named,
  * and the others are used: who needs the missing one says so.
- * @throws {PgproofError} what is wrong with the nearest, when none can be opened; `config-invalid` when two are the same place.
+ * @throws {PgproofError} what is wrong with the nearest, when none can be opened and waiting does not mend that; `config-invalid`
+ * when two are the same place.
  */
 export async function openRepositories(
   host: Host,
   cluster: string,
   config: ClusterConfig,
   keys: ClusterKeys,
-  options: Options = {},
+  options: OpenClusterOptions = {},
 ): Promise<Opened> {
+  const { patienceMs } = options;
   const open = async (name: string, { signal }: Options): Promise<Repository> => {
-    const repository = await openRepository(name, host.config.repositories[name]!, { signal });
+    const repository = await openRepository(name, host.config.repositories[name]!, { signal, patienceMs });
     await assertKeyFits(repository, keys, cluster, { signal });
     return repository;
   };
@@ -46,11 +51,10 @@ export async function openRepositories(
   const repositories = found.filter((one): one is Repository => !isUnavailable(one));
   const unavailable = found.filter(isUnavailable);
   refuseSamePlace(cluster, repositories);
-  const [repository] = repositories;
-  if (repository === undefined) throw unavailable[0]?.error;
+  const [nearest] = repositories.length === 0 ? unavailable : [];
+  if (nearest?.error.permanent) throw nearest.error;
   const names = writtenNames(config);
   return {
-    repository,
     repositories,
     written: repositories.filter(({ name }) => names.includes(name)),
     unavailable,

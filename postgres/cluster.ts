@@ -47,7 +47,7 @@ export type UnavailableRepository = {
 };
 
 /** The same cluster, for functions of a single repository to look at this one. */
-export function inRepository(cluster: ProtectedCluster, repository: Repository): ProtectedCluster {
+export function inRepository(cluster: FoundCluster, repository: Repository): ProtectedCluster {
   return { ...cluster, repository };
 }
 
@@ -73,6 +73,9 @@ export function repositoriesToWrite({ config, written, unavailable }: ProtectedC
   const message = `repository '${repository}', which must be written to, cannot be used: ${error.message}`;
   throw error.retold({ message, facts: { repository } });
 }
+
+/** A cluster of which maybe no repository answers, for whoever has something to tell all the same. */
+export type FoundCluster = Omit<ProtectedCluster, 'repository'>;
 
 /** Folders of one cluster in this host's state; made with mode 0700 when it is opened. */
 export type ClusterPaths = {

@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises';
 import type { RepositoryConfig } from '../core/config.ts';
 import { hasCode, PgproofError } from '../core/errors.ts';
 import { makeRoot } from '../storage/file/store.ts';
-import { openStore } from '../storage/open.ts';
+import { type OpenOptions, openStore } from '../storage/open.ts';
 import type { ObjectStore, StoreOptions } from '../storage/store.ts';
 import { canonicalBytes, readDocument } from './document.ts';
 import { formatVersion, readmeKey, repositoryKey } from './layout.ts';
@@ -24,7 +24,7 @@ export type Repository = {
 };
 
 /** @param options.env where a store's credentials may come from; this process's own environment unless it is given. */
-export type RepositoryOptions = StoreOptions & { env?: NodeJS.ProcessEnv };
+export type RepositoryOptions = StoreOptions & OpenOptions;
 
 /**
  * Opens a repository by its marker.

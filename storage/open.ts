@@ -2,7 +2,7 @@ import type { BucketConfig, RepositoryConfig } from '../core/config.ts';
 import type { Bucket } from './bucket/bucket.ts';
 import { Limiter, limited } from './bucket/limit.ts';
 import { metered, type StoreFigures, StoreMetrics } from './bucket/metrics.ts';
-import { Patience, retrying, retryPolicy } from './bucket/retry.ts';
+import { Patience, type RetryPolicy, retrying, retryPolicy } from './bucket/retry.ts';
 import { openBucketStore } from './bucket/store.ts';
 import { timed } from './bucket/timeout.ts';
 import { openFileStore } from './file/store.ts';
@@ -11,8 +11,8 @@ import type { ObjectStore } from './store.ts';
 export type OpenOptions = {
   /** Where credentials of the environment come from. @defaultValue this process's own */
   env?: NodeJS.ProcessEnv;
-  /** How long attempts are begun for one request, where the usual minutes are too long. */
-  patienceMs?: number;
+  /** How long attempts are begun for one request, where the usual minutes are too long. Others wait no less because of it. */
+  patienceMs?: number | undefined;
 };
 
 /**
@@ -27,12 +27,20 @@ export async function openStore(config: RepositoryConfig, options: OpenOptions =
 /** The bucket of a configuration, with everything around it that a bucket on a network needs. */
 export async function openBucket(
   config: BucketConfig,
-  { env = process.env, patienceMs = retryPolicy.patienceMs }: OpenOptions = {},
+  { env = process.env, patienceMs }: OpenOptions = {},
 ): Promise<Bucket> {
   const { limiter, metrics, patience } = trafficOf(config);
   const requests = limited(timed(metered(await openDriver(config, env), metrics)), limiter);
-  return retrying(requests, { policy: { ...retryPolicy, patienceMs }, patience, onRetry: () => metrics.retried() });
+  const waiting = patienceMs === undefined ? { patience } : { policy: hasty(patienceMs) };
+  return retrying(requests, { ...waiting, onRetry: () => metrics.retried() });
 }
+
+/** With a patience of its own: whoever gives up soon must not make the others give up. */
+const hasty = (patienceMs: number): RetryPolicy => ({
+  ...retryPolicy,
+  patienceMs,
+  shortPatienceMs: Math.min(patienceMs, retryPolicy.shortPatienceMs),
+});
 
 /** What this process asked of that store so far. */
 export function storeFigures(config: BucketConfig): StoreFigures {

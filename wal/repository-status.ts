@@ -2,7 +2,7 @@ import { asPgproofError, hasCode, PgproofError } from '../core/errors.ts';
 import type { Lsn } from '../core/lsn.ts';
 import { type SegmentName, segmentNumber, type TimelineId } from '../core/segment.ts';
 import { isRequired, writtenNames } from '../core/written.ts';
-import { inRepository, type ProtectedCluster } from '../postgres/cluster.ts';
+import { type FoundCluster, inRepository } from '../postgres/cluster.ts';
 import type { ServerFacts } from '../postgres/server.ts';
 import { isCut } from '../repository/cuts.ts';
 import { refuseOfOther } from '../repository/owner.ts';
@@ -51,7 +51,7 @@ type Options = { signal?: AbortSignal };
 
 /** All that the config says WAL is written to, nearest first. @param spooled names of the files in the spool. */
 export async function repositoriesStatus(
-  cluster: ProtectedCluster,
+  cluster: FoundCluster,
   server: ServerFacts | null,
   spooled: ReadonlySet<string>,
   options: Options,
@@ -110,7 +110,7 @@ function notComing(cluster: string, name: string, [first, ...more]: readonly Seg
 }
 
 async function statusIn(
-  cluster: ProtectedCluster,
+  cluster: FoundCluster,
   name: string,
   { value: archive, error }: Answered<ArchiveState>,
   isOnly: boolean,
@@ -152,7 +152,7 @@ async function statusIn(
   };
 }
 
-async function archiveIn(cluster: ProtectedCluster, name: string, options: Options): Promise<ArchiveState> {
+async function archiveIn(cluster: FoundCluster, name: string, options: Options): Promise<ArchiveState> {
   const repository = cluster.repositories.find((one) => one.name === name);
   if (repository !== undefined) return readArchive(inRepository(cluster, repository), options);
   throw cluster.unavailable.find((one) => one.name === name)?.error;
@@ -173,7 +173,7 @@ export async function answerOf<T>(asked: Promise<T>, { signal }: Options): Promi
 export const problemOf = ({ code, message, hint }: PgproofError): Problem => ({ code, message, hint });
 
 /** A store that cannot be asked shows in the archive. */
-async function ownerProblem(cluster: ProtectedCluster, name: string, options: Options): Promise<Problem[]> {
+async function ownerProblem(cluster: FoundCluster, name: string, options: Options): Promise<Problem[]> {
   const repository = cluster.repositories.find((one) => one.name === name);
   if (repository === undefined) return [];
   const { error } = await answerOf(refuseOfOther(repository, cluster, options), options);

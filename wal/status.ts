@@ -1,6 +1,6 @@
 import type { Lsn } from '../core/lsn.ts';
 import type { TimelineId } from '../core/segment.ts';
-import type { ProtectedCluster } from '../postgres/cluster.ts';
+import type { FoundCluster } from '../postgres/cluster.ts';
 import { inspectServer } from '../postgres/server.ts';
 import { type ForeignFile, listForeign } from './foreign.ts';
 import { answerOf, type Problem, problemOf, type RepositoryWal, repositoriesStatus } from './repository-status.ts';
@@ -29,7 +29,7 @@ export type WalStatus = Pick<
 type Options = { signal?: AbortSignal };
 
 /** Where the WAL of a cluster stands. What cannot be asked is null and a problem; only an abort is thrown. */
-export async function walStatus(cluster: ProtectedCluster, options: Options = {}): Promise<WalStatus> {
+export async function walStatus(cluster: FoundCluster, options: Options = {}): Promise<WalStatus> {
   const spool = await makeSpool(cluster.paths.spool);
   const files = await readSpool(spool);
   const foreign = await listForeign(spool);

@@ -1,7 +1,7 @@
 import type { AgeLimits } from '../core/objectives.ts';
 import { drillResult } from '../core/report.ts';
 import { isRequired, writtenNames } from '../core/written.ts';
-import { inRepository, type ProtectedCluster } from '../postgres/cluster.ts';
+import { type FoundCluster, inRepository, type ProtectedCluster } from '../postgres/cluster.ts';
 import { inspectServer } from '../postgres/server.ts';
 import { newestReport } from '../repository/reports.ts';
 import type { Repository } from '../repository/repository.ts';
@@ -19,7 +19,7 @@ type Options = { signal: AbortSignal };
  * @param options.limits what is looked for.
  */
 export async function lookAt(
-  cluster: ProtectedCluster,
+  cluster: FoundCluster,
   repository: Repository,
   written: Written | null,
   { signal, limits, now }: Options & { limits: AgeLimits; now: Date },
@@ -42,7 +42,7 @@ export async function lookAt(
  * Where the server's WAL ends. One that does not answer writes none that anybody knows of: then the newest heartbeat counts, so
  * that a server that is stopped is no alarm. Null on the host of a standby: the primary's host tells.
  */
-export async function writtenUntilNow(cluster: ProtectedCluster, { signal }: Options): Promise<Written | null> {
+export async function writtenUntilNow(cluster: FoundCluster, { signal }: Options): Promise<Written | null> {
   try {
     const server = await inspectServer(cluster.config.connection, { signal, ...patience });
     return server.inRecovery ? null : writtenBy(server).all;

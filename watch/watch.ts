@@ -3,7 +3,7 @@ import { abortReason } from '../core/abort.ts';
 import type { ClusterConfig } from '../core/config.ts';
 import { asPgproofError, PgproofError } from '../core/errors.ts';
 import { ageLimits } from '../core/objectives.ts';
-import type { ProtectedCluster } from '../postgres/cluster.ts';
+import type { FoundCluster } from '../postgres/cluster.ts';
 import { Alarms } from '../wal/alarms.ts';
 import { brokenBy } from './judge.ts';
 import { lookAt, writtenUntilNow } from './look.ts';
@@ -15,7 +15,7 @@ import { lookAt, writtenUntilNow } from './look.ts';
  * @throws {PgproofError} the signal's reason; nothing else.
  */
 export async function brokenObjectives(
-  cluster: ProtectedCluster,
+  cluster: FoundCluster,
   { signal, now = new Date() }: { signal: AbortSignal; now?: Date },
 ): Promise<PgproofError[]> {
   const limits = ageLimits(cluster.config, now);
@@ -43,12 +43,12 @@ function unasked(repository: string, error: PgproofError): PgproofError {
 }
 
 /** Eras come to a repository that is only copied to with the first copy. */
-function asCopied({ name, written }: ProtectedCluster, repository: string, error: PgproofError): PgproofError {
+function asCopied({ name, written }: FoundCluster, repository: string, error: PgproofError): PgproofError {
   if (error.code !== 'era-undeclared' || written.some((one) => one.name === repository)) return error;
   return error.retold({ hint: `Nothing was copied there yet: pgproof copy ${name}` });
 }
 
-type Open = (options: { signal: AbortSignal }) => Promise<ProtectedCluster>;
+type Open = (options: { signal: AbortSignal }) => Promise<FoundCluster>;
 
 export type WatchOptions = {
   signal: AbortSignal;

@@ -5,6 +5,7 @@ import type { Host } from '../host/host.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { runHeartbeat } from '../wal/heartbeat.ts';
 import { runShipper } from '../wal/shipper.ts';
+import { loopPatienceMs } from './patience.ts';
 import { keepSink } from './sink.ts';
 import { keepWatch } from './watch.ts';
 
@@ -48,7 +49,7 @@ async function keepCluster(host: Host, name: string, signal: AbortSignal): Promi
   const log = host.log.child({ cluster: name });
   const onAlarm = (alarm: PgproofError): void => log.error({ ...alarm.toDocument() }, `WAL alarm: ${alarm.message}`);
   const keep = (what: string, loop: (cluster: ProtectedCluster) => Promise<void>): Promise<void> =>
-    keepLoop(async () => loop(await openCluster(host, name)), { what, log, signal });
+    keepLoop(async () => loop(await openCluster(host, name, { patienceMs: loopPatienceMs })), { what, log, signal });
   await Promise.all([
     keep('WAL shipping', (cluster) => runShipper(cluster, { signal, onAlarm })),
     keep('the heartbeat', (cluster) => runHeartbeat(cluster, { signal })),

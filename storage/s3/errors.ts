@@ -196,7 +196,9 @@ async function ofNetwork(error: unknown, { config, key }: Context): Promise<Pgpr
       `the store has no host name for the bucket ('${hostname}')`,
       'Set `pathStyle: true`, or check the name of the bucket.',
     );
-  const text = `the store cannot be reached: ${code === '' ? message : `${code}${hostname ? ` ${hostname}` : ''}`}`;
+  const where =
+    config.endpoint === undefined ? `bucket '${config.bucket}'` : `${config.endpoint} (bucket '${config.bucket}')`;
+  const text = `the store cannot be reached at ${where}: ${code === '' ? message : `${code}${hostname ? ` ${hostname}` : ''}`}`;
   return new PgproofError('store-unreachable', text, { facts, cause: error });
 }
 

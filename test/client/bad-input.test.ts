@@ -129,6 +129,25 @@ test('a server that cannot be reached is named, and init then leaves nothing', a
   expect(readdirSync(folder)).toEqual([]);
 });
 
+test('in an outage of its only store, WAL status shows the server and the spool, and names the store', async () => {
+  const args = configWith((config) => {
+    const address = { endpoint: 'http://127.0.0.1:1', region: 'eu-central-1', pathStyle: true };
+    config.repositories.local = { type: 's3', bucket: 'backups', prefix: 'pgproof/', ...address };
+  });
+  const env = { AWS_ACCESS_KEY_ID: 'x', AWS_SECRET_ACCESS_KEY: 'x' };
+  const { code, json } = await pgproof(['wal', 'status', 'shop', ...args], { env });
+  expect(code).toBe(3);
+  expect(json).toMatchObject({
+    serverLsn: expect.stringContaining('/'),
+    spool: { files: expect.any(Number) },
+    frontier: null,
+  });
+  const { problems } = json as { problems: { code: string; message: string }[] };
+  expect(problems.find(({ code }) => code === 'store-unreachable')?.message).toContain(
+    "http://127.0.0.1:1 (bucket 'backups')",
+  );
+});
+
 test('init in a folder that this user may not write says so by its code', async () => {
   const folder = tempDir();
   chmodSync(folder, 0o500);
