@@ -3,8 +3,9 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import * as z from 'zod';
 import { queryOne, withClient } from '../../postgres/client.ts';
 import {
@@ -17,6 +18,7 @@ import {
 } from '../../postgres/control.ts';
 import { alternate, bin, type Cluster, startCluster } from '../support/postgres.ts';
 import { tempDir } from '../support/temp.ts';
+import { until } from '../support/until.ts';
 
 const [major] = alternate(1) as [string];
 let cluster: Cluster;
@@ -75,9 +77,10 @@ test('a server of ours answers on its socket with our settings, and stops when t
 
 test('a stop that flushes much is waited for as long as it is told, and only then cut short', async () => {
   const state = async () => (await readControlData(options().tools, cluster.dataDir)).state;
-  for (const [fastSeconds, ends] of [
-    [1, 'in production'],
-    [30, 'shut down'],
+  const logged = async (server: RunningServer, words: string) => (await server.log()).includes(words);
+  for (const [fastSeconds, goesOn, ends] of [
+    [0.5, 'received immediate shutdown request', 'in production'],
+    [120, 'received fast shutdown request', 'shut down'],
   ] as const) {
     await withServer({}, async (server) => {
       const checkpointer = await withClient(server.connection, (client) =>
@@ -89,9 +92,11 @@ test('a stop that flushes much is waited for as long as it is told, and only the
         ),
       );
       process.kill(checkpointer.pid, 'SIGSTOP');
-      const going = setTimeout(() => process.kill(checkpointer.pid, 'SIGCONT'), 2500);
-      await server.stop('fast', fastSeconds);
-      clearTimeout(going);
+      const stopped = server.stop('fast', fastSeconds);
+      await until(() => logged(server, goesOn), 20);
+      await sleep(1000); // which the longer one waits for
+      process.kill(checkpointer.pid, 'SIGCONT');
+      await stopped;
     });
     expect(await state()).toBe(ends);
   }
@@ -180,12 +185,12 @@ test('an aborted signal ends the server at once', async () => {
 test('a server that does not take sessions in time is stopped again', async () => {
   // Recovery that waits for WAL nobody brings.
   writeFileSync(join(cluster.dataDir, 'standby.signal'), '');
+  onTestFinished(() => rmSync(join(cluster.dataDir, 'standby.signal')));
   const started = startServer(
     options({ settings: { hot_standby: 'on', restore_command: 'sleep 600' }, readyTimeoutSeconds: 1 }),
   );
   await expect(started).rejects.toMatchObject({ code: 'timeout', facts: { timeoutSeconds: 1 } });
   expect(await runningServer(cluster.dataDir)).toBeNull();
-  rmSync(join(cluster.dataDir, 'standby.signal'));
 });
 
 async function startInAnotherProcess(): Promise<{ parent: ReturnType<typeof spawn>; pid: number }> {
@@ -205,8 +210,8 @@ test('scenario 34: when the process that started a server is killed, the server 
   const { parent, pid } = await startInAnotherProcess();
   expect(await runningServer(cluster.dataDir)).toBe(pid);
   parent.kill('SIGKILL');
-  await vi.waitFor(() => expect(alive(pid)).toBe(false), { timeout: 20_000 });
-  await vi.waitFor(() => expect(existsSync(join(cluster.dataDir, 'postmaster.pid'))).toBe(false), { timeout: 20_000 });
+  await until(() => !alive(pid), 20);
+  await until(() => !existsSync(join(cluster.dataDir, 'postmaster.pid')), 20);
 });
 
 test('scenario 34: a server left in a folder is found and ended, and another process with its number is left alone', async () => {

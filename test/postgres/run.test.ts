@@ -6,6 +6,7 @@ import { runTool, spawnTool } from '../../postgres/run.ts';
 import type { Tools } from '../../postgres/tools.ts';
 import { alternate, bin } from '../support/postgres.ts';
 import { tempDir } from '../support/temp.ts';
+import { until } from '../support/until.ts';
 
 const [major] = alternate(1) as [string];
 const real: Tools = { bin: bin(major), major: Number(major) };
@@ -101,13 +102,16 @@ test('output beyond the limit is an error, and the tool ends', async () => {
 });
 
 test('a tool that takes too long ends with its children', async () => {
-  script('slow', `sleep 600 & echo $! > ${dir}/child; wait`);
-  await expect(runTool(scripts, 'slow', [], { ...calm(), timeoutSeconds: 1 })).rejects.toMatchObject({
-    code: 'timeout',
-    facts: { timeoutSeconds: 1 },
-  });
+  script('slow', `sleep 600 & echo $! > ${dir}/new && mv ${dir}/new ${dir}/child; wait`);
+  // Long enough for the script to have a child, however slow the machine is.
+  for (let timeoutSeconds = 0.5; !existsSync(join(dir, 'child')); timeoutSeconds *= 2) {
+    await expect(runTool(scripts, 'slow', [], { ...calm(), timeoutSeconds })).rejects.toMatchObject({
+      code: 'timeout',
+      facts: { timeoutSeconds },
+    });
+  }
   const child = Number(readFileSync(join(dir, 'child'), 'utf8'));
-  await vi.waitFor(() => expect(alive(child)).toBe(false));
+  await until(() => !alive(child), 20);
 });
 
 test('an abort ends the tool with its children, and the error is the reason', async () => {
@@ -115,12 +119,12 @@ test('an abort ends the tool with its children, and the error is the reason', as
   const controller = new AbortController();
   const tool = spawnTool(scripts, 'slow', [], { ...calm(), signal: controller.signal });
   tool.stdout.resume();
-  await vi.waitFor(() => expect(existsSync(join(dir, 'child'))).toBe(true), { timeout: 20_000 });
+  await until(() => existsSync(join(dir, 'child')), 20);
   const reason = new PgproofError('server-unreachable', 'the lock was lost');
   controller.abort(reason);
   await expect(tool.ended).rejects.toBe(reason);
   const child = Number(readFileSync(join(dir, 'child'), 'utf8'));
-  await vi.waitFor(() => expect(alive(child)).toBe(false));
+  await until(() => !alive(child), 20);
 });
 
 test('a secret travels in the environment, not in the command line', async () => {

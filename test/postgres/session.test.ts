@@ -7,6 +7,7 @@ import * as z from 'zod';
 import type { ConnectionConfig } from '../../core/config.ts';
 import { PgproofError } from '../../core/errors.ts';
 import { execute, query, queryOne, withClient } from '../../postgres/client.ts';
+import { freePort } from '../support/ports.ts';
 import { alternate, type Cluster, startCluster } from '../support/postgres.ts';
 import { tempDir } from '../support/temp.ts';
 import { reloadConfig } from './reload.ts';
@@ -17,7 +18,8 @@ let cluster: Cluster;
 let admin: ConnectionConfig;
 
 beforeAll(async () => {
-  cluster = await startCluster({ major, settings: { listen_addresses: '127.0.0.1', port: 21_431 }, port: 21_431 });
+  const port = await freePort();
+  cluster = await startCluster({ major, settings: { listen_addresses: '127.0.0.1' }, port });
   admin = { socket: cluster.socketDir, port: cluster.port, user: 'postgres', database: 'postgres' };
   await cluster.sql(`CREATE ROLE pgproof LOGIN PASSWORD '${secret}'`);
   await cluster.sql('CREATE ROLE walled LOGIN');

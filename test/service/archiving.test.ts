@@ -7,6 +7,7 @@ import { keptPlaces } from '../../client/service/kept.ts';
 import { findUser } from '../../client/service/os-user.ts';
 import { type Config, configSchema } from '../../core/config.ts';
 import { archiveCommand } from '../../wal/archive-command.ts';
+import { reloadConfig } from '../postgres/reload.ts';
 import { alternate, type Cluster, startCluster } from '../support/postgres.ts';
 import { tempDir } from '../support/temp.ts';
 import { silent } from '../support/temporal.ts';
@@ -57,8 +58,8 @@ describe('service uninstall', () => {
     await refuseWhileArchiving(config, 'db-8', signal);
     // What the hint says; the helper's own setting stands in postgresql.conf, where RESET does not reach.
     await server.sql(`ALTER SYSTEM SET archive_command = ''`);
-    await server.sql('SELECT pg_reload_conf()');
-    await expect.poll(async () => refuseWhileArchiving(config, 'db-7', signal).then(() => 'free', String)).toBe('free');
+    await reloadConfig(server);
+    await refuseWhileArchiving(config, 'db-7', signal);
   });
 
   test('names all that stays, and the WAL that no repository has yet', async () => {

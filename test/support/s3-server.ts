@@ -1,7 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -9,6 +9,7 @@ import { CreateBucketCommand, PutBucketPolicyCommand, PutBucketVersioningCommand
 import type { S3Config } from '../../core/config.ts';
 import { configSchema } from '../../core/config.ts';
 import { locateVersitygw } from '../../setup/locate.ts';
+import { freePort } from './ports.ts';
 import { keptTempDir } from './temp.ts';
 
 const run = promisify(execFile);
@@ -194,14 +195,4 @@ async function connects(port: number): Promise<boolean> {
   } finally {
     socket.destroy();
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -3,7 +3,6 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import { openCluster } from '../../host/cluster.ts';
 import { type Host, openHost } from '../../host/host.ts';
@@ -18,6 +17,7 @@ import { installHeartbeat } from '../../wal/heartbeat.ts';
 import { type Cluster, type ClusterOptions, startCluster } from './postgres.ts';
 import { keptTempDir } from './temp.ts';
 import { silent } from './temporal.ts';
+import { until } from './until.ts';
 
 /** A real cluster that pgproof protects: configuration, key, repository, era, archive_command. No worker runs yet. */
 export type Stage = {
@@ -138,6 +138,8 @@ async function declare(cluster: ProtectedCluster): Promise<void> {
   await declareEra(cluster.repository, cluster, cluster.name, await inspectServer(cluster.config.connection));
 }
 
+export { until };
+
 /** A worker of the stage's host, in a process of its own, to be killed. */
 export type WorkerProcess = {
   pid: number;
@@ -183,9 +185,4 @@ async function untilServing(child: ChildProcess, logFile: string): Promise<void>
     if (child.exitCode !== null) throw new Error(`the worker ended: ${readFileSync(logFile, 'utf8')}`);
     return readFileSync(logFile, 'utf8').includes('takes work');
   });
-}
-
-/** Waits for a fact. @param everyMs short for facts that pass. */
-export async function until(fact: () => boolean | Promise<boolean>, everyMs = 100): Promise<void> {
-  while (!(await fact())) await sleep(everyMs);
 }

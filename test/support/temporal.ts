@@ -1,5 +1,4 @@
 import { rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { configSchema } from '../../core/config.ts';
@@ -7,6 +6,7 @@ import type { Timeouts } from '../../core/timeouts.ts';
 import { openEmbedded } from '../../workers/embedded/server.ts';
 import { type TemporalSettings, temporalSettings } from '../../workers/temporal.ts';
 import { runDir } from './places.ts';
+import { freePort } from './ports.ts';
 import { keptTempDir } from './temp.ts';
 
 export type TestTemporal = {
@@ -84,17 +84,7 @@ export const shortTimeouts: Timeouts = {
 };
 
 export async function freePorts(): Promise<{ port: number; uiPort: number }> {
-  const servers = [createServer(), createServer()];
-  const [port, uiPort] = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve) =>
-          server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port)),
-        ),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return { port: port as number, uiPort: uiPort as number };
+  return { port: await freePort(), uiPort: await freePort() };
 }
 
 /** The workflows are bundled once a run. */
