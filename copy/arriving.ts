@@ -4,7 +4,7 @@ import { compareLsn, type Lsn } from '../core/lsn.ts';
 import type { BackupEntry } from '../repository/catalogue.ts';
 import { commitStates } from '../repository/commit-state.ts';
 import { listCuts } from '../repository/cuts.ts';
-import { holdEverything, listHolds, narrowHold, releaseHold } from '../repository/holds.ts';
+import { holdEverything, narrowHold, releaseAllFor, releaseHold } from '../repository/holds.ts';
 import type { BackupRecord, EraRecord } from '../repository/record.ts';
 import { backupShelf } from '../repository/shelf.ts';
 import { isWithoutWal } from './backups.ts';
@@ -52,9 +52,7 @@ async function holdArriving(
     // Again, behind the hold: what was cut before will not come.
     const needs = await arriving(copying, eras, entries);
     const hold = await narrowHold(to, wide, { needs, seconds }, { signal });
-    for (const other of await listHolds(to, cluster, { signal }))
-      if (other.id !== hold.id && other.by === host && other.reason === order.reason)
-        await releaseHold(to, other, { signal });
+    await releaseAllFor(to, hold, { except: [hold.id], signal });
     return hold;
   } catch (error) {
     if (!hasCode(error, 'store-denied')) throw error;

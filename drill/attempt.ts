@@ -1,7 +1,7 @@
 import type { PgproofError } from '../core/errors.ts';
 import type { DrillCheckResult, DrillResult } from '../core/report.ts';
 import type { Run } from '../core/run.ts';
-import type { HoldIds } from '../repository/held.ts';
+import type { Held } from '../repository/held.ts';
 import type { Nearest } from '../repository/nearest.ts';
 import type { Phases } from './phases.ts';
 
@@ -14,5 +14,5 @@ export type Found = Partial<
   error: PgproofError | null;
 };
 
-/** `holds`: what it holds, or its plan. `copies`: where the restore reads, and what it took from elsewhere than the nearest repository. */
-export type Attempt = { phases: Phases; run: Run; found: Found; copies: Nearest; holds: HoldIds };
+/** `held`: what it holds, itself or by its plan. `copies`: where the restore reads, and what it took from elsewhere than the nearest repository. */
+export type Attempt = { phases: Phases; run: Run; found: Found; copies: Nearest; held: Held };

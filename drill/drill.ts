@@ -6,7 +6,7 @@ import type { DrillResult } from '../core/report.ts';
 import type { DrillRequest } from '../core/request.ts';
 import type { Run } from '../core/run.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
-import type { HoldIds } from '../repository/held.ts';
+import type { Held } from '../repository/held.ts';
 import { Nearest } from '../repository/nearest.ts';
 import { fallbackNotes } from '../restore/fallbacks.ts';
 import { awaitShipped } from '../wal/await-shipping.ts';
@@ -27,8 +27,8 @@ import { verdictOf } from './verdict.ts';
  * are archived, restores to the point in a sandbox of this host, and asks the restored server while it stands there.
  * Whatever ends it after it began is a verdict, not an error; nothing of it stays on the host.
  * @param id of the drill; its report has the same.
- * @param holds gets what the drill holds: whoever calls releases it once the report is there, because until then nobody knows
- * that the backup was proven.
+ * @param held gets what the drill holds: whoever calls renews it, and releases it once the report is there, because until then nobody
+ * knows that the backup was proven.
  * @throws {PgproofError} what made it impossible to begin (`prepareDrill` says what); the signal's reason; `internal`.
  */
 export async function runDrill(
@@ -36,17 +36,17 @@ export async function runDrill(
   { kind }: Pick<DrillRequest, 'kind'>,
   run: Run,
   id: RunId = runId(new Date(), 'drill', randomBytes(4).toString('hex')),
-  holds: HoldIds = [],
+  held: Held = { holds: [], notes: [] },
 ): Promise<DrillResult> {
   const phases = new Phases(run);
   const prepared = await phases.time('preflight', () => prepareDrill(cluster, drillFolderAt(cluster, id), run));
   const found: Found = { checks: [prepared.catalogue], error: null };
   const copies = new Nearest(cluster.repositories);
   const folder = await makeDrillFolder(cluster, id);
-  const notes = await prove(cluster, folder, prepared, { phases, run, found, copies, holds });
+  const notes = await prove(cluster, folder, prepared, { phases, run, found, copies, held });
   if (run.signal.aborted) throw abortReason(run.signal);
   if (hasCode(found.error, 'internal')) throw found.error;
-  const told = { ...prepared, notes: [...prepared.notes, ...fallbackNotes(copies), ...notes] };
+  const told = { ...prepared, notes: [...prepared.notes, ...fallbackNotes(copies), ...held.notes, ...notes] };
   return { ...conclude(cluster, kind, told, phases, found), fallbacks: [...copies.fallbacks] };
 }
 
@@ -57,7 +57,7 @@ async function prove(
   prepared: Prepared,
   attempt: Attempt,
 ): Promise<string[]> {
-  const { phases, run, found, holds } = attempt;
+  const { phases, run, found } = attempt;
   let sandbox: Sandbox | null = null;
   try {
     const probe = await phases.time('probe', () => writeProbe(cluster, folder.id, run));
@@ -75,7 +75,7 @@ async function prove(
   } catch (error) {
     found.error = inDrill(asPgproofError(error), cluster.name);
   }
-  return phases.time('teardown', () => tearDown(cluster, folder, sandbox, holds));
+  return phases.time('teardown', () => tearDown(cluster, folder, sandbox));
 }
 
 /** The archive is given twice what the objective promises, and never less than five minutes. */

@@ -9,7 +9,7 @@ import type { DumpRestoreResult } from '../dump/restore/result.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { findTools } from '../postgres/tools.ts';
 import { currentEra } from '../repository/eras.ts';
-import { type HoldIds, holdIds, holdInEach } from '../repository/held.ts';
+import { type Held, heldSeconds, holdInEach } from '../repository/held.ts';
 import { assertReads } from '../repository/keys.ts';
 import { Nearest } from '../repository/nearest.ts';
 import type { DumpRecord } from '../repository/record.ts';
@@ -19,7 +19,7 @@ import type { Attempt } from './attempt.ts';
 import { type ChosenDump, chooseDrillDump } from './dump-choice.ts';
 import { restoreIntoScratch } from './dump-restore.ts';
 import { concludeDump } from './dump-verdict.ts';
-import { type DrillFolder, drillFolderAt, makeDrillFolder } from './folder.ts';
+import { type DrillFolder, drillFolderAt, heldFor, makeDrillFolder } from './folder.ts';
 import { cleanUpAfterKilled } from './leftovers.ts';
 import { Phases } from './phases.ts';
 import { refuseLongSocket } from './preflight.ts';
@@ -28,14 +28,11 @@ import { tearDownScratch } from './teardown.ts';
 
 type DumpDrill = ChosenDump & { major: number; startedAt: Date; notes: string[] };
 
-/** A dump is not deleted under a drill; where the drill is killed, for so long. */
-const holdSeconds = 2 * 86_400;
-
 /**
  * Proves that a dump can be restored: into an empty server of the same major, made for it on this host, with its roles, and asks the
  * restored database. The cluster's own server is not needed, and not touched. Whatever ends it after it began is a verdict, not an
  * error; nothing of it stays on the host.
- * @param holds as for `runDrill`.
+ * @param held as for `runDrill`.
  * @throws {PgproofError} what made it impossible to begin: `backup-missing`, `dump-refused`, `tool-missing`, `root-refused`,
  * `key-write-only`, `no-space`; the signal's reason; `internal`.
  */
@@ -44,12 +41,12 @@ export async function runDumpDrill(
   request: Pick<DrillRequest, 'dump' | 'database'>,
   run: Run,
   id: RunId,
-  holds: HoldIds,
+  held: Held,
 ): Promise<DrillResult> {
   const phases = new Phases(run);
   const copies = new Nearest(cluster.repositories);
   const drill = await phases.time('preflight', () => prepare(cluster, drillFolderAt(cluster, id), request, run));
-  const attempt: Attempt = { phases, run, copies, holds, found: { checks: [drill.catalogue], error: null } };
+  const attempt: Attempt = { phases, run, copies, held, found: { checks: [drill.catalogue], error: null } };
   const folder = await makeDrillFolder(cluster, id);
   const restored = await prove(cluster, folder, drill, attempt);
   if (run.signal.aborted) throw abortReason(run.signal);
@@ -96,12 +93,12 @@ async function prove(
   cluster: ProtectedCluster,
   folder: DrillFolder & { id: RunId },
   drill: DumpDrill,
-  { phases, run, found, copies, holds }: Attempt,
+  { phases, run, found, copies, held }: Attempt,
 ): Promise<DumpRestoreResult | null> {
   let scratch: Scratch | null = null;
   let restored: DumpRestoreResult | null = null;
   try {
-    drill.notes.push(...(await phases.time('hold', () => holdDump(cluster, drill.record, holds, run))));
+    drill.notes.push(...(await phases.time('hold', () => holdDump(cluster, folder.id, drill.record, held, run))));
     const began = performance.now();
     scratch = await phases.time('server', async () =>
       startScratch(await findTools(cluster.config.tools.bin, drill.major), folder, run),
@@ -116,15 +113,22 @@ async function prove(
     found.error = inDrill(asPgproofError(error), cluster.name);
   }
   const left = await phases.time('teardown', () => tearDownScratch(folder, scratch));
-  drill.notes.push(...left);
+  drill.notes.push(...held.notes, ...left);
   return restored;
 }
 
-async function holdDump(cluster: ProtectedCluster, { id }: DumpRecord, holds: HoldIds, run: Run): Promise<string[]> {
-  const order = { operation: 'drill', seconds: holdSeconds } as const;
-  const held = await holdInEach(cluster, order, { needs: [], dumps: [id] }, run);
-  holds.push(...holdIds(held));
-  return held.notes;
+/** A dump is not deleted under a drill. */
+async function holdDump(
+  cluster: ProtectedCluster,
+  drill: RunId,
+  { id }: DumpRecord,
+  held: Held,
+  run: Run,
+): Promise<string[]> {
+  const order = { operation: 'drill', reason: heldFor(drill), seconds: heldSeconds } as const;
+  const { holds, notes } = await holdInEach(cluster, order, { needs: [], dumps: [id] }, run);
+  held.holds.push(...holds);
+  return notes;
 }
 
 function howRestored({ tool, tables: { found, expected }, jobs }: DumpRestoreResult): string {

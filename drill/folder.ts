@@ -21,6 +21,9 @@ export type DrillFolder = {
 const note = owner.extend({ drillId: z.string() });
 type Note = z.infer<typeof note>;
 
+/** The reason of what a drill holds. */
+export const heldFor = (id: string): string => `drill ${id}`;
+
 /** Drills of this process that are going on: one that this process left behind is a leftover, though its owner lives. */
 const goingOn = new Set<string>();
 

@@ -1,6 +1,6 @@
 import type { ProtectedCluster } from '../postgres/cluster.ts';
-import { releaseHeld } from '../repository/held.ts';
-import { leftoverDrills, removeDrillFolder } from './folder.ts';
+import { releaseEarlier, releaseHeld } from '../repository/held.ts';
+import { heldFor, leftoverDrills, removeDrillFolder } from './folder.ts';
 import { forgetPlansInto } from './plans.ts';
 
 /**
@@ -13,6 +13,7 @@ export async function cleanUpAfterKilled(cluster: ProtectedCluster): Promise<str
   for (const folder of await leftoverDrills(cluster)) {
     try {
       await releaseHeld(cluster, await forgetPlansInto(cluster, folder));
+      await releaseEarlier(cluster, { operation: 'drill', reason: heldFor(folder.id) }, { holds: [], notes });
       const { stoppedPid } = await removeDrillFolder(folder);
       const server = stoppedPid === null ? '' : `, and its server (process ${stoppedPid}), which still ran,`;
       notes.push(`What the killed drill ${folder.id} had left${server} was removed.`);

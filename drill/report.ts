@@ -6,7 +6,7 @@ import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { drillOutcome } from '../report/drill.ts';
 import { reported } from '../report/file.ts';
 import type { Workflow } from '../report/report.ts';
-import { type HoldIds, releaseHeld } from '../repository/held.ts';
+import { type Held, keepingHeld, letGo } from '../repository/held.ts';
 import { runDrill } from './drill.ts';
 import { runDumpDrill } from './dump.ts';
 
@@ -27,11 +27,13 @@ export async function reportedDrill(
   refuseOthers(named);
   const order = { operation: 'drill', workflow, requestedBy, reason, mode: kind } as const;
   const drill = kind === 'dump' ? runDumpDrill : runDrill;
-  const held: HoldIds = [];
+  const held: Held = { holds: [], notes: [] };
   try {
-    return await reported(cluster, order, async ({ id }) => drillOutcome(await drill(cluster, named, run, id, held)));
+    return await keepingHeld(held, () =>
+      reported(cluster, order, async ({ id }) => drillOutcome(await drill(cluster, named, run, id, held))),
+    );
   } finally {
-    await letPlanGo(cluster, held); // not before: until the report is there, nobody knows what was proven
+    await letGo(held); // not before: until the report is there, nobody knows what was proven
   }
 }
 
@@ -49,7 +51,3 @@ function refuseOthers({ kind, dump, database }: Pick<DrillRequest, 'kind' | 'dum
     },
   );
 }
-
-/** Where it cannot be released it ends by itself: expire deletes less until then. */
-const letPlanGo = (cluster: ProtectedCluster, held: HoldIds): Promise<void> =>
-  releaseHeld(cluster, held).catch(() => undefined);

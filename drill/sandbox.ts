@@ -13,7 +13,7 @@ import type { RestorePlan } from '../restore/record.ts';
 import { type Recovery, recover } from '../restore/recover.ts';
 import { verifyBackup } from '../restore/verify.ts';
 import type { Attempt, Found } from './attempt.ts';
-import type { DrillFolder } from './folder.ts';
+import { type DrillFolder, heldFor } from './folder.ts';
 import type { Probe } from './probe.ts';
 
 /** A restored server that stands paused at its target. */
@@ -32,7 +32,7 @@ export async function restoreIntoSandbox(
   cluster: ProtectedCluster,
   folder: DrillFolder,
   probe: Probe,
-  { phases, run, found, copies }: Attempt,
+  { phases, run, found, copies, held }: Attempt,
 ): Promise<Sandbox> {
   const chosenAt = performance.now();
   const target: RecoveryTarget = {
@@ -42,7 +42,8 @@ export async function restoreIntoSandbox(
     timeline: null,
     action: 'pause',
   };
-  const plan = await phases.time('plan', () => planRestore(cluster, { target, into: folder.dataDir }, run, 'drill'));
+  const drill = { reason: heldFor(folder.id), held };
+  const plan = await phases.time('plan', () => planRestore(cluster, { target, into: folder.dataDir }, run, drill));
   found.backupId = plan.backupId;
   await phases.time('fetch', async () => {
     await prepareFolder(cluster, plan);

@@ -1,6 +1,5 @@
 import type { RunId } from '../core/ids.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
-import type { HoldIds } from '../repository/held.ts';
 import { type DrillFolder, leaveDrillFolder, removeDrillFolder } from './folder.ts';
 import { forgetPlansInto } from './plans.ts';
 import { eraseMarkers } from './probe.ts';
@@ -10,20 +9,15 @@ import type { Sandbox } from './sandbox.ts';
  * Takes everything of the drill away: server, plan, folder, the rows it wrote. Takes no signal: a cancelled drill is torn
  * down too. Each step is tried whatever became of the others; what could not be done is answered as sentences for the
  * report, and the next drill tries again.
- * @param holds gets what its plan holds: kept until the report says what was proven.
  */
 export async function tearDown(
   cluster: ProtectedCluster,
   folder: DrillFolder & { id: RunId },
   sandbox: Sandbox | null,
-  holds: HoldIds,
 ): Promise<string[]> {
   return doAll(folder, [
     ['stop its server', () => sandbox?.stop()],
-    [
-      `remove its plan from '${cluster.paths.plans}'`,
-      async () => holds.push(...(await forgetPlansInto(cluster, folder))),
-    ],
+    [`remove its plan from '${cluster.paths.plans}'`, () => forgetPlansInto(cluster, folder)],
     [`remove its folder '${folder.root}'`, () => removeDrillFolder(folder)],
     ['remove its rows from pgproof.drill_marker', () => eraseMarkers(cluster, folder.id)],
   ]);

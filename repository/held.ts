@@ -1,7 +1,17 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { throwIfAborted } from '../core/abort.ts';
 import { asPgproofError, hasCode, type PgproofError } from '../core/errors.ts';
 import type { Hold } from '../core/hold.ts';
-import { holdEverything, type Needs, narrowHold, newHoldId, placeHold, releaseHold } from './holds.ts';
+import {
+  holdEverything,
+  type Needs,
+  narrowHold,
+  newHoldId,
+  placeHold,
+  releaseAllFor,
+  releaseHold,
+  renewHold,
+} from './holds.ts';
 import { withLimit } from './nearest.ts';
 import type { Repository } from './repository.ts';
 
@@ -19,6 +29,12 @@ type Stop = { signal: AbortSignal };
 /** A repository that is away holds up nobody. */
 const patienceSeconds = 30;
 
+/** What somebody holds who holds it anew while he works; who is killed leaves it for so long. */
+export const heldSeconds = 2 * 86_400;
+
+/** For what something is held, for people, and for who comes after one that was killed. */
+type HeldFor = Pick<Hold, 'operation'> & { reason?: string | null };
+
 /**
  * Holds one thing in each repository that has it. One that is away, or takes no hold, is no reason to go without the others: it is said.
  * @param needs null: everything, until `narrowHeld` says what.
@@ -26,11 +42,11 @@ const patienceSeconds = 30;
  */
 export async function holdInEach(
   { name, host, repositories }: Holder,
-  { operation, seconds }: Pick<Hold, 'operation'> & { seconds: number },
+  { operation, reason = null, seconds }: HeldFor & { seconds: number },
   needs: Needs | null,
   { signal }: Stop,
 ): Promise<Held> {
-  const order = { id: newHoldId(operation), cluster: name, operation, by: host, reason: null, seconds };
+  const order = { id: newHoldId(operation), cluster: name, operation, by: host, reason, seconds };
   const held: Held = { holds: [], notes: [] };
   const gone: PgproofError[] = [];
   await Promise.all(
@@ -59,11 +75,75 @@ const notHeld = ({ name }: Repository, { message }: PgproofError) =>
 
 /** From now on only this, and for so long. @throws {PgproofError} as `narrowHold` does */
 export async function narrowHeld({ holds }: Held, needs: Needs & { seconds: number }, stop: Stop): Promise<void> {
-  for (const { repository, hold } of holds) await narrowHold(repository, hold, needs, stop);
+  for (const each of holds) each.hold = await narrowHold(each.repository, each.hold, needs, stop);
 }
 
 /**
- * Does the work of a plan while `held` stands, which goes with it. The plan's own holds go with its success only: a restore that failed may
+ * Does something long, and holds what `held` has anew, for `heldSeconds`, whenever half of that is over; also what comes into it meanwhile. By the wall
+ * clock: a host that slept, or whose clock was set, is not late by that. What was not renewed in time stands in the notes.
+ */
+export async function keepingHeld<T>(held: Held, use: () => Promise<T>): Promise<T> {
+  const over = new AbortController();
+  const keeping = keepHeld(held, over.signal);
+  try {
+    return await use();
+  } finally {
+    over.abort();
+    await keeping;
+  }
+}
+
+async function keepHeld({ holds, notes }: Held, over: AbortSignal): Promise<void> {
+  const told = new Set<string>();
+  while (await waited(1, over))
+    for (const each of holds) {
+      const { repository, hold } = each;
+      const leftSeconds = (Date.parse(hold.until) - Date.now()) / 1000;
+      if (hold.needs === null || leftSeconds > heldSeconds / 2) continue;
+      const known = { ...hold, needs: hold.needs };
+      try {
+        // Takes no signal: half a renewal would leave a hold that nobody releases.
+        each.hold = await unhurried((signal) => renewHold(repository, known, heldSeconds, { signal }));
+      } catch (error) {
+        if (leftSeconds > 0 || told.has(hold.id)) continue;
+        told.add(hold.id);
+        notes.push(
+          `Hold ${hold.id} in repository '${repository.name}' ended before it could be renewed (${asPgproofError(error).message}): \`expire\` may have deleted there what this needs.`,
+        );
+      }
+    }
+}
+
+/** @returns false when it is over. */
+async function waited(seconds: number, over: AbortSignal): Promise<boolean> {
+  await sleep(seconds * 1000, undefined, { signal: over }).catch(() => undefined);
+  return !over.aborted;
+}
+
+/**
+ * Releases what an earlier process of this host held for the same thing. For who knows that it is dead. Where that cannot be done it stands in the
+ * notes.
+ */
+export async function releaseEarlier(
+  { name, host, repositories }: Holder,
+  { operation, reason }: HeldFor & { reason: string },
+  { holds, notes }: Held,
+): Promise<void> {
+  const of = { cluster: name, operation, by: host, reason };
+  const except = holds.map(({ hold }) => hold.id);
+  for (const repository of repositories) {
+    try {
+      await unhurried((signal) => releaseAllFor(repository, of, { except, signal }));
+    } catch (error) {
+      notes.push(
+        `What was held before in repository '${repository.name}' for ${reason} was not released (${asPgproofError(error).message}): it ends by itself.`,
+      );
+    }
+  }
+}
+
+/**
+ * Does the work of a plan while `held` stands, which is renewed meanwhile and goes with it. The plan's own holds go with its success only: a restore that failed may
  * be tried again. What could not be released stands in the notes.
  */
 export async function whileHeld<Result extends { notes: string[] }>(
@@ -73,7 +153,7 @@ export async function whileHeld<Result extends { notes: string[] }>(
   work: () => Promise<Result>,
 ): Promise<Result> {
   try {
-    const result = await work();
+    const result = await keepingHeld(held, work);
     await releaseHeld(holder, planned).catch((error: unknown) => {
       held.notes.push(`What the plan holds was not released (${asPgproofError(error).message}): it ends by itself.`);
     });
@@ -89,15 +169,17 @@ export async function whileHeld<Result extends { notes: string[] }>(
 export async function letGo({ holds, notes }: Held): Promise<void> {
   for (const { repository, hold } of holds) {
     try {
-      await withLimit(patienceSeconds, new AbortController().signal, (signal) =>
-        releaseHold(repository, hold, { signal }),
-      );
+      await unhurried((signal) => releaseHold(repository, hold, { signal }));
     } catch (error) {
       const why = asPgproofError(error).message;
       notes.push(`Hold ${hold.id} in repository '${repository.name}' was not released (${why}): it ends by itself.`);
     }
   }
 }
+
+/** What is done to the end also when all around it is cancelled, as long as the repository answers. */
+const unhurried = <T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> =>
+  withLimit(patienceSeconds, new AbortController().signal, work);
 
 export const holdIds = ({ holds }: Held): HoldIds =>
   holds.map(({ repository, hold }) => ({ repositoryId: repository.id, id: hold.id }));

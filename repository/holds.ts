@@ -129,6 +129,34 @@ export async function narrowHold(
   });
 }
 
+/**
+ * The same for longer, as another hold, for a hold can only become narrower. The old one goes once the new one is there.
+ * @throws {PgproofError} `backup-deleted` when it had ended, and some of what it held is going already.
+ */
+export async function renewHold(
+  repository: Repository,
+  hold: Hold & Needs,
+  seconds: number,
+  options: StoreOptions = {},
+): Promise<Hold & Needs> {
+  const { cluster, operation, by, reason, needs, dumps } = hold;
+  const renewed = await placeHold(repository, { cluster, operation, by, reason, seconds, needs, dumps }, options);
+  await releaseHold(repository, hold, options).catch(() => undefined); // it ends by itself, and before this one
+  return { ...renewed, needs };
+}
+
+/** Releases what one host holds for one reason. For who knows that whoever placed it is dead. @param except what is held for it now. */
+export async function releaseAllFor(
+  repository: Repository,
+  { cluster, operation, by, reason }: Pick<Hold, 'cluster' | 'operation' | 'by' | 'reason'>,
+  { except, ...options }: StoreOptions & { except: readonly string[] },
+): Promise<void> {
+  for (const hold of await listHolds(repository, cluster, options)) {
+    const isSame = hold.operation === operation && hold.by === by && hold.reason === reason;
+    if (isSame && !except.includes(hold.id)) await releaseHold(repository, hold, options);
+  }
+}
+
 /** Repeating it succeeds. */
 export async function releaseHold(
   { store }: Repository,

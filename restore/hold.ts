@@ -6,19 +6,20 @@ import type { TimelineId } from '../core/segment.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { commitState } from '../repository/commit-state.ts';
 import { rangeOf } from '../repository/cuts.ts';
-import { type Held, holdInEach, letGo, narrowHeld } from '../repository/held.ts';
+import { type Held, heldSeconds, holdInEach, letGo, narrowHeld, releaseEarlier } from '../repository/held.ts';
 import { listHolds } from '../repository/holds.ts';
 import { listWalIn } from '../repository/merged.ts';
 import { backupShelf } from '../repository/shelf.ts';
 import type { RestorePlan } from './record.ts';
 
-type Operation = Extract<Hold['operation'], 'plan' | 'restore' | 'drill'>;
+/** For whom it is held: a restore or a drill renews what it holds; of a plan nobody knows when it will be carried out. */
+type For = { operation: Extract<Hold['operation'], 'plan' | 'restore' | 'drill'>; reason: string | null };
 
 const day = 86_400;
 /** Planning reads WAL: in a large archive for hours. What a killed one leaves keeps everything for so long. */
 const planningSeconds = day;
 /** From the end of planning on. A plan that is older is carried out, too, where nothing of it was deleted. */
-const heldSeconds: Record<Operation, number> = { plan: 7 * day, restore: 7 * day, drill: 2 * day };
+const plannedSeconds = 7 * day;
 
 /**
  * Holds everything in every repository at hand while `use` looks for what is needed, and after it only that. When `use` fails,
@@ -26,15 +27,16 @@ const heldSeconds: Record<Operation, number> = { plan: 7 * day, restore: 7 * day
  */
 export async function holding<Plan extends RestorePlan>(
   cluster: ProtectedCluster,
-  operation: Operation,
+  whom: For,
   { signal }: Pick<Run, 'signal'>,
   use: (held: Held) => Promise<Plan>,
-): Promise<Plan> {
-  const held = await holdInEach(cluster, { operation, seconds: planningSeconds }, null, { signal });
+): Promise<{ plan: Plan; held: Held }> {
+  const held = await holdInEach(cluster, { ...whom, seconds: planningSeconds }, null, { signal });
   try {
     const plan = await use(held);
-    await narrowHeld(held, { needs: [needsOf(plan)], seconds: heldSeconds[operation] }, { signal });
-    return plan;
+    const seconds = whom.operation === 'plan' ? plannedSeconds : heldSeconds;
+    await narrowHeld(held, { needs: [needsOf(plan)], seconds }, { signal });
+    return { plan, held };
   } catch (error) {
     await letGo(held);
     throw error;
@@ -42,17 +44,17 @@ export async function holding<Plan extends RestorePlan>(
 }
 
 /**
- * Holds what a plan needs while it is carried out.
+ * Holds what a plan needs while it is carried out, by who has the plan's lock: what an earlier one of it still holds is released.
  * @throws {PgproofError} `backup-deleted` when some of it is there no more.
  */
 export async function holdPlanned(cluster: ProtectedCluster, plan: RestorePlan, run: Run): Promise<Held> {
-  let held: Held | undefined;
-  await holding(cluster, 'restore', run, async (now) => {
-    held = now;
+  const whom = { operation: 'restore', reason: `plan ${plan.id}` } as const;
+  const { held } = await holding(cluster, whom, run, async (now) => {
     await refuseDeleted(cluster, plan, now, run);
     return plan;
   });
-  return held as Held;
+  await releaseEarlier(cluster, whom, held);
+  return held;
 }
 
 export function needsOf({ era, backupId, inventory }: RestorePlan): EraNeeds {

@@ -32,6 +32,7 @@ export type RestoreRequest = {
  * Decides a restore in every detail and keeps it as a frozen plan. Nothing is written but the plan, and a hold in each
  * repository, which keeps what it needs for a week; whatever can be known to
  * fail is refused here: the target, the key, the tools, the folder, the space, tablespaces outside of the target.
+ * @param drill of what this is the plan: what is held for it comes into `held`, for the drill to renew and release.
  * @throws {PgproofError} `target-unreachable` with the nearest targets that work; `tablespace-outside`, `target-folder`,
  * `cluster-running`, `no-space`, `tool-missing`, `key-missing`, `wal-conflict`, `wal-unreadable`, `root-refused`, …
  */
@@ -39,12 +40,17 @@ export async function planRestore(
   cluster: ProtectedCluster,
   request: RestoreRequest,
   run: Run,
-  operation: 'plan' | 'drill' = 'plan',
+  drill?: { reason: string; held: Held },
 ): Promise<RestorePlan> {
   refuseShutdown(request.target);
   const into = await checkTargetFolder(cluster, request.into);
-  return holding(cluster, operation, run, (held) => planHeld(cluster, { ...request, into }, held, run));
+  const whom = drill ? ({ operation: 'drill', reason: drill.reason } as const) : planned;
+  const { plan, held } = await holding(cluster, whom, run, (now) => planHeld(cluster, { ...request, into }, now, run));
+  drill?.held.holds.push(...held.holds);
+  return plan;
 }
+
+const planned = { operation: 'plan', reason: null } as const;
 
 async function planHeld(
   cluster: ProtectedCluster,

@@ -1,10 +1,8 @@
 import { hasCode } from '../core/errors.ts';
 import type { Run } from '../core/run.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
+import { type Held, heldSeconds, keepingHeld } from '../repository/held.ts';
 import { type Needs, placeHold, releaseHold } from '../repository/holds.ts';
-
-/** No backup takes longer to be unpacked, and no dump to be read. */
-const seconds = 2 * 86_400;
 
 /**
  * Holds a backup or a dump while `use` reads it, where this host may hold anything. Otherwise a deletion in the meantime would look
@@ -17,14 +15,15 @@ export async function holdingWhile<T>(
   { signal }: Run,
   use: () => Promise<T>,
 ): Promise<T> {
-  const order = { cluster: name, operation: 'verify', by: host, reason: null, seconds, ...needs } as const;
+  const order = { cluster: name, operation: 'verify', by: host, reason: null, seconds: heldSeconds, ...needs } as const;
   const hold = await placeHold(repository, order, { signal }).catch((error: unknown) => {
     if (hasCode(error, 'store-denied')) return null;
     throw error;
   });
+  const held: Held = { holds: hold === null ? [] : [{ repository, hold }], notes: [] };
   try {
-    return await use();
+    return await keepingHeld(held, use);
   } finally {
-    if (hold !== null) await releaseHold(repository, hold);
+    for (const each of held.holds) await releaseHold(repository, each.hold);
   }
 }

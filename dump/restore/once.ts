@@ -1,16 +1,13 @@
 import type * as z from 'zod';
 import type { Run } from '../../core/run.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
-import { holdInEach, whileHeld } from '../../repository/held.ts';
+import { heldSeconds, holdInEach, releaseEarlier, whileHeld } from '../../repository/held.ts';
 import { findDumpIn } from '../../repository/merged.ts';
 import { withPlanLock } from '../../restore/lock.ts';
 import { refuseUnconfirmed } from './confirm.ts';
 import type { AnyDumpPlan, PlannedFile } from './plan-record.ts';
 import { loadPlannedResult } from './plans.ts';
 import { type DumpSource, dumpSource } from './source.ts';
-
-/** No dump takes longer to be restored. */
-const heldSeconds = 7 * 86_400;
 
 export type StartOptions = {
   /** Opens the file of a plan that has one (import/). */
@@ -37,12 +34,9 @@ export async function carriedOutOnce<Result extends { finishedAt: string; notes:
     const inner = { ...run, signal };
     if (!('id' in plan.dump)) return carryOut(await options.openFile(plan.dump.file), inner);
     const { id } = plan.dump;
-    const held = await holdInEach(
-      cluster,
-      { operation: 'restore', seconds: heldSeconds },
-      { needs: [], dumps: [id] },
-      inner,
-    );
+    const whom = { operation: 'restore', reason: `plan ${plan.id}` } as const;
+    const held = await holdInEach(cluster, { ...whom, seconds: heldSeconds }, { needs: [], dumps: [id] }, inner);
+    await releaseEarlier(cluster, whom, held);
     return whileHeld(cluster, held, plan.holds, async () => {
       const record = await findDumpIn(cluster.repositories, cluster.keys, cluster.name, id, inner);
       return carryOut(dumpSource(cluster, record), inner);

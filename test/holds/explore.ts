@@ -192,8 +192,9 @@ export function plainStore(objects: Objects): ObjectStore {
   const store = objects;
   return {
     create: async (key, body) => {
-      store.set(key, Buffer.from(body as Uint8Array));
-      return { bytes: 0, sha256: '' };
+      const bytes = Buffer.from(body as Uint8Array);
+      store.set(key, bytes);
+      return { bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
     },
     read: async (key) => {
       const bytes = store.get(key);

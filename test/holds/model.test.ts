@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { hasCode } from '../../core/errors.ts';
-import type { EraNeeds, WalRange } from '../../core/hold.ts';
+import type { EraNeeds, Hold, WalRange } from '../../core/hold.ts';
 import type { Lsn } from '../../core/lsn.ts';
 import type { SegmentName } from '../../core/segment.ts';
 import { listBackups } from '../../repository/catalogue.ts';
 import { commitBackup } from '../../repository/commit.ts';
 import { isCut, listCuts } from '../../repository/cuts.ts';
 import { bury as buryThem, cutWal, unfinishedDeletions } from '../../repository/delete.ts';
-import { holdEverything, narrowHold, placeHold, releaseHold } from '../../repository/holds.ts';
+import { holdEverything, listHolds, narrowHold, placeHold, releaseHold, renewHold } from '../../repository/holds.ts';
 import { noKeys } from '../../repository/keys.ts';
 import { backupKey, basePrefix, walKey } from '../../repository/layout.ts';
 import type { BackupRecord } from '../../repository/record.ts';
@@ -76,6 +76,11 @@ const commit =
   };
 const list: Process = (store) => listBackups(at(store), noKeys, cluster);
 const hold: Process = (store) => placeHold(at(store), { ...order, needs });
+/** Of a hold that is in force: from its beginning to its end the new one or the old one counts. */
+const renew: Process = async (store) => {
+  const [held] = await listHolds(at(store), cluster);
+  return renewHold(at(store), { ...(held as Hold), needs }, 86_400).catch(() => 'the old one counts');
+};
 /** As a plan does it: everything is held, then it is looked at what is there, then only that is held. */
 const plan: Process = async (store) => {
   const repository = at(store);
@@ -101,6 +106,12 @@ async function beginWith(committed: string[], copied: string[] = []): Promise<Ob
   for (const id of [...committed, ...copied]) for (const key of partsOf(id)) objects.set(key, Buffer.from('part'));
   for (const id of committed) objects.set(backupKey(cluster, era, id), Buffer.from(JSON.stringify(records[id])));
   for (const name of [segment, later]) objects.set(walOf(name), Buffer.from('wal'));
+  return objects;
+}
+
+async function beginHeld(): Promise<Objects> {
+  const objects = await beginWith([full]);
+  await placeHold(at(plainStore(objects)), { ...order, needs });
   return objects;
 }
 
@@ -148,6 +159,12 @@ const cases: Case[] = [
     title: 'a deletion and a hold',
     begin: () => beginWith([full]),
     processes: [bury(full), hold],
+    promises: [[1, [full]]],
+  },
+  {
+    title: 'a deletion and a hold that is renewed',
+    begin: beginHeld,
+    processes: [bury(full), renew],
     promises: [[1, [full]]],
   },
   {

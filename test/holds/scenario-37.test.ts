@@ -8,7 +8,7 @@ import { reportedDrill } from '../../drill/report.ts';
 import { expireRepository } from '../../expire/repository.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import { listBackups } from '../../repository/catalogue.ts';
-import { releaseHeld } from '../../repository/held.ts';
+import { holdInEach, releaseHeld } from '../../repository/held.ts';
 import { listHolds } from '../../repository/holds.ts';
 import { initRepository } from '../../repository/repository.ts';
 import { planRestore } from '../../restore/plan.ts';
@@ -65,6 +65,8 @@ describe.each(alternate(1))('scenario 37: expire beside others, PostgreSQL %s', 
     expect(copied).toMatchObject({ outcome: 'complete', backups: expect.arrayContaining([old.id, newer.id]) });
     expect(await listed()).toEqual([old.id, newer.id, newest.id]);
 
+    const whom = { operation: 'restore', reason: `plan ${plan.id}`, seconds: 86_400 } as const;
+    await holdInEach(cluster, whom, null, quietRun()); // as one that was killed leaves it
     const { dataDir } = await startRestore(cluster, plan.id, quietRun());
     expect(await ask(server.bin, dataDir, 'SELECT count(*)::int AS rows FROM orders')).toEqual([{ rows: 1500 }]);
     expect(await listHolds(cluster.repository, cluster.name)).toEqual([]);
