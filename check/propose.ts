@@ -72,7 +72,7 @@ export function proposeSettings(
         name: 'archive_command',
         proposed: command,
         restart: false,
-        reason: 'hands finished WAL to the spool of this host',
+        reason: 'it has to hand finished WAL to the spool of this host',
       },
     ],
     [

@@ -50,6 +50,7 @@ export function checkPageChecksums({ settings }: ServerFacts): Finding {
 
 const archiverRow = z.object({
   failing: z.boolean(),
+  tried: z.boolean(),
   segment: z.string().nullable(),
   at: z.string().nullable(),
   failures: z.string(),
@@ -57,14 +58,16 @@ const archiverRow = z.object({
 
 /** What PostgreSQL itself says of archive_command: its last word counts. */
 export async function checkArchiver(client: SqlClient): Promise<Finding> {
-  const { failing, segment, at, failures } = await queryOne(
+  const { failing, tried, segment, at, failures } = await queryOne(
     client,
     `SELECT coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false) AS failing,
+            coalesce(last_failed_time, last_archived_time) IS NOT NULL AS tried,
             last_failed_wal AS segment, last_failed_time::text AS at, failed_count::text AS failures
        FROM pg_stat_archiver`,
     [],
     archiverRow,
   );
+  if (!tried) return ok('archiver', 'has archived nothing yet');
   if (!failing)
     return ok('archiver', `its last attempt succeeded (${failures} failures since the statistics were reset)`);
   return problem(

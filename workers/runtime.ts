@@ -19,7 +19,11 @@ export function installRuntime(log: Logger): void {
   });
 }
 
+/** The SDK warns of each queue without workflows; those of a host take steps only, as they are meant to. */
+const expected = 'No workflows registered, not polling for workflow tasks';
+
 function forward(log: Logger, { level, message, meta, timestampNanos: _ }: LogEntry): void {
+  if (message === expected) return;
   const { error, taskToken: _token, sdkComponent: _component, ...rest } = (meta ?? {}) as Record<string, unknown>;
   log[levels[level]]({ ...rest, ...(error instanceof Error ? { err: error } : {}) }, message);
 }
