@@ -39,6 +39,20 @@ test('an unknown folder is a finding, so that a new layer cannot escape the rule
   expect(findingsFor({ 'helpers/a.ts': 'export {};' })).toEqual([expect.stringContaining('helpers/ is no layer')]);
 });
 
+test('a circle of imports is found, also of types, and also within one folder', () => {
+  const files = {
+    'core/a.ts': "import './b.ts';",
+    'core/b.ts': "import type { C } from './c.ts';",
+    'core/c.ts': "import './d.ts'; export { b } from './b.ts';",
+    'core/d.ts': 'export {};',
+    'test/a.ts': "import './a.ts';",
+  };
+  expect(findingsFor(files)).toEqual([
+    expect.stringContaining('core/b.ts → core/c.ts → core/b.ts'),
+    expect.stringContaining('test/a.ts → test/a.ts'),
+  ]);
+});
+
 test('imports that point down are fine', () => {
   const findings = findingsFor({
     'client/a.ts': "import '../workers/a.ts'; import '../setup/locate.ts'; import 'node:fs';",
