@@ -8,16 +8,9 @@ import { hasCode } from '../../core/errors.ts';
 import type { Progress } from '../../core/run.ts';
 import type { BackupRecord } from '../../repository/record.ts';
 import { alternate } from '../support/postgres.ts';
+import { quietRun } from '../support/run.ts';
 import { openStage, type Stage, until } from '../support/stage.ts';
-import {
-  assertRestorable,
-  idsWithParts,
-  letArchive,
-  listed,
-  quietRun,
-  startBackupProcess,
-  walsenders,
-} from './support.ts';
+import { assertRestorable, idsWithParts, letArchive, listed, startBackupProcess, walsenders } from './support.ts';
 
 let stage: Stage;
 afterEach(() => stage?.dispose());
@@ -158,7 +151,7 @@ describe.each(alternate(1))('on PostgreSQL %s', (major) => {
   function endLockSession(): void {
     execFileSync(join(stage.server.bin, 'psql'), [
       ...['-h', stage.server.socketDir, '-U', 'postgres', '-qAtc'],
-      `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'`,
+      `SELECT pg_terminate_backend(pid, 60000) FROM pg_locks WHERE locktype = 'advisory'`, // and waits until it is gone
     ]);
   }
 });

@@ -10,6 +10,7 @@ import { withClient } from '../../postgres/client.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import { inspectServer } from '../../postgres/server.ts';
 import { archiveCommand } from '../../wal/archive-command.ts';
+import { reloadConfig } from '../postgres/reload.ts';
 import { type Cluster, majors, startCluster } from '../support/postgres.ts';
 
 describe.each(majors)('PostgreSQL %s', (major) => {
@@ -83,14 +84,13 @@ describe.each(majors)('PostgreSQL %s', (major) => {
     await server.sql("ALTER SYSTEM SET max_wal_senders = '1'");
     await server.stop();
     await server.start();
-    await run("ALTER SYSTEM SET max_wal_senders = '5'\nSELECT pg_reload_conf()");
-    await expect
-      .poll(async () => (await settings()).find(({ name }) => name === 'max_wal_senders'))
-      .toMatchObject({
-        status: 'problem',
-        detail: expect.stringContaining('a new value waits for a restart'),
-        fix: 'Restart PostgreSQL.',
-      });
+    await server.sql("ALTER SYSTEM SET max_wal_senders = '5'");
+    await reloadConfig(server);
+    expect((await settings()).find(({ name }) => name === 'max_wal_senders')).toMatchObject({
+      status: 'problem',
+      detail: expect.stringContaining('a new value waits for a restart'),
+      fix: 'Restart PostgreSQL.',
+    });
   });
 
   test('page checksums that are off are a warning', async () => {

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'vitest';
 import { takeBackup } from '../../backup/backup.ts';
+import { type DrillResult, phasesOutsideRto } from '../../core/report.ts';
 import type { Progress, Run } from '../../core/run.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import { runShipper } from '../../wal/shipper.ts';
@@ -47,6 +49,17 @@ export async function openProtected(major: string, { backup = true, prepare }: O
     await dispose();
     throw error;
   }
+}
+
+/** The RTO is the time of the phases from target to first answer, and of no other. @param seconds that the whole drill took. */
+export function expectRto({ rtoSeconds, phases }: DrillResult, seconds: number): void {
+  const secondsOf = (areOutside: boolean): number =>
+    phases
+      .filter(({ name }) => phasesOutsideRto.includes(name) === areOutside)
+      .reduce((sum, phase) => sum + phase.seconds, 0);
+  const rounding = 0.01;
+  expect(rtoSeconds).toBeGreaterThan(secondsOf(false) - rounding);
+  expect(rtoSeconds).toBeLessThan(seconds - secondsOf(true) + rounding);
 }
 
 /** The same cluster with part of its config changed, such as its checks or its role. */

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compareLsn } from '../../core/lsn.ts';
 import { runDrill } from '../../drill/drill.ts';
@@ -17,13 +16,12 @@ describe.each(alternate(1))('the RPO that a drill measures, on PostgreSQL %s', (
 
   afterAll(() => stage?.dispose());
 
-  test('is what was lost before the drill pushed anything out: shipping was paused for 20 s when it began', async () => {
+  test('is what was lost before the drill pushed anything out: shipping was paused when it began', async () => {
     const { cluster } = stage;
     const archived = await beat(cluster);
     await switchWal(cluster);
     await until(async () => compareLsn((await readFrontier(cluster)).lsn, archived.lsn) >= 0);
     await stage.pauseShipping();
-    await sleep(Date.parse(archived.at) + 20_000 - Date.now());
     await beat(cluster); // waits in the spool: it counts for nothing
     await switchWal(cluster);
 
@@ -33,9 +31,10 @@ describe.each(alternate(1))('the RPO that a drill measures, on PostgreSQL %s', (
       frontierNoted = true;
       stage.resumeShipping();
     });
+    const lostSeconds = (Date.now() - Date.parse(archived.at)) / 1000;
     const result = await runDrill(cluster, { kind: 'probe' }, run);
     expect(result.verdict).toBe('passed');
-    expect(result.rpoSeconds).toBeGreaterThanOrEqual(20);
     expect(result.rpoMeasured).toMatchObject({ heartbeatSequence: archived.sequence, heartbeatAt: archived.at });
+    expect(result.rpoSeconds).toBeGreaterThanOrEqual(lostSeconds);
   });
 });

@@ -5,13 +5,19 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { takeDump } from '../../dump/dump.ts';
+import { faulty } from '../../storage/fault.ts';
 import { alternate } from '../support/postgres.ts';
+import { withStore } from '../support/repositories.ts';
+import { quietRun } from '../support/run.ts';
 import { openStage, type Stage, until } from '../support/stage.ts';
 import { tempDir } from '../support/temp.ts';
 import { type Two, withFar } from '../support/two.ts';
-import { fetchDump, listed, partKeys, quietRun, run, targetOf } from './support.ts';
+import { openValve } from '../support/valve.ts';
+import { fetchDump, listed, partKeys, run, targetOf } from './support.ts';
 
 const node = join(import.meta.dirname, '../../node_modules/.bin/node');
+/** Where it does not matter how much there is. */
+const small = targetOf('shop', { content: 'schema' });
 
 describe.each(alternate(0))('on PostgreSQL %s', (major) => {
   let stage: Stage;
@@ -38,7 +44,12 @@ describe.each(alternate(0))('on PostgreSQL %s', (major) => {
   test('what a killed dump started ends with it, also where it was stopped; the next dump takes away what it left', async () => {
     const { paths } = stage.cluster;
     const before = new Set(await partKeys(stage.cluster));
-    const child = spawn(node, [join(import.meta.dirname, 'child.ts'), stage.configFile, 'shop'], { stdio: 'inherit' });
+    // A pg_dump that is done before anybody looks is never stopped.
+    const network = await openValve(stage.server);
+    onTestFinished(() => network.close());
+    void network.shut(20_000_000);
+    const program = join(import.meta.dirname, 'child.ts');
+    const child = spawn(node, [program, stage.configFile, 'shop', network.socketDir], { stdio: 'inherit' });
     onTestFinished(() => void child.kill('SIGKILL'));
     const ended = once(child, 'exit');
     const attempts = (): string[] => readdirSync(paths.dumps).filter((name) => /-logical-/.test(name));
@@ -52,35 +63,37 @@ describe.each(alternate(0))('on PostgreSQL %s', (major) => {
     await until(() => pids.every((pid) => !existsSync(`/proc/${pid}`)));
     expect(attempts()).toHaveLength(1);
 
-    const { record } = await takeDump(stage.cluster, targetOf('shop'), quietRun());
+    const { record } = await takeDump(stage.cluster, small, quietRun());
     expect(await left()).toEqual(record.dump.parts.map(({ key }) => key));
     expect(attempts()).toEqual([]);
     expect(await listed(stage.cluster)).toContain(record.id);
   });
 
   test('a dump that lives is left alone by another one that begins', async () => {
-    const going = new AbortController();
-    let began: () => void = () => {};
-    const begun = new Promise<void>((resolve) => {
-      began = resolve;
-    });
-    const slow = takeDump(stage.cluster, targetOf('shop', { format: 'plain' }), {
-      signal: going.signal,
-      progress: ({ doneBytes = 0 }) => void (doneBytes > 0 && began()),
-    });
-    await begun;
-    const [first, second] = await Promise.all([slow, takeDump(stage.cluster, targetOf('shop'), quietRun())]);
+    const [begun, mayEnd] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const store = faulty(stage.cluster.repository.store, []);
+    const create = store.create.bind(store);
+    store.create = async (...args) => {
+      begun.resolve();
+      await mayEnd.promise;
+      return create(...args);
+    };
+    const slow = takeDump(withStore(stage.cluster, store), targetOf('shop', { format: 'plain' }), quietRun());
+    await Promise.race([begun.promise, slow]);
+    const second = await takeDump(stage.cluster, small, quietRun());
+    mayEnd.resolve();
+    const first = await slow;
     expect(await listed(stage.cluster)).toEqual(expect.arrayContaining([first.record.id, second.record.id]));
   });
 
   test('a repository that is not required and fails is dropped, and the dump is whole in the other', async () => {
     const two: Two = await withFar(stage, { required: ['local'] });
     two.faults.far.push({ on: 'create', key: /dump\.custom/, fault: { kind: 'fail' } });
-    const { record, copies } = await takeDump(two.cluster, targetOf('shop'), quietRun());
+    const { record, copies } = await takeDump(two.cluster, small, quietRun());
     expect(copies).toMatchObject({ repositories: ['local'], dropped: [{ repository: 'far' }] });
     expect(await listed(two.nearly)).toContain(record.id);
     two.faults.far.length = 0;
-    const both = await takeDump(two.cluster, targetOf('shop'), quietRun());
+    const both = await takeDump(two.cluster, small, quietRun());
     expect(both.copies).toMatchObject({ repositories: ['local', 'far'], dropped: [] });
     expect(await listed(two.farther)).toEqual([both.record.id]);
   });

@@ -1,11 +1,11 @@
-import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { takeDump } from '../../dump/dump.ts';
 import { openPair, type Pair } from '../hosts/support.ts';
 import { alternate } from '../support/postgres.ts';
+import { quietRun } from '../support/run.ts';
 import { openStage, type Stage, until } from '../support/stage.ts';
-import { listed, quietRun, targetOf } from './support.ts';
+import { openValve } from '../support/valve.ts';
+import { listed, targetOf } from './support.ts';
 
 describe.each(alternate(1))('from a standby of PostgreSQL %s', (major) => {
   let stage: Stage;
@@ -50,18 +50,21 @@ describe.each(alternate(1))('from a standby of PostgreSQL %s', (major) => {
   test('one that is cancelled because replay has to go on says so, with what helps', async () => {
     await pair.standby.sql("ALTER SYSTEM SET max_standby_streaming_delay = '0'");
     await pair.standby.sql('SELECT pg_reload_conf()');
-    const psql = ['-h', stage.server.socketDir, '-U', 'postgres', '-qAtc', 'TRUNCATE items, cache', 'shop'];
-    let acted = false;
-    const progress = ({ phase, doneBytes = 0 }: { phase: string; doneBytes?: number }): void => {
-      if (acted || phase !== 'dump' || doneBytes === 0) return;
-      acted = true;
-      execFileSync(join(stage.server.bin, 'psql'), psql);
-    };
-    const dump = takeDump(pair.right.cluster, targetOf('shop', { format: 'plain' }), { ...quietRun(), progress });
-    await expect(dump).rejects.toMatchObject({
+    const network = await openValve({ socketDir: pair.standby.socketDir, port: stage.server.port });
+    onTestFinished(() => network.close());
+    const { cluster } = pair.right;
+    const connection = { ...cluster.config.connection, socket: network.socketDir };
+    const far = { ...cluster, config: { ...cluster.config, connection } };
+    const halted = network.shut(5_000_000);
+    const cancelled = expect(takeDump(far, targetOf('shop', { format: 'plain' }), quietRun())).rejects.toMatchObject({
       code: 'tool-failed',
       facts: { recoveryConflicts: expect.any(Number) },
       hint: expect.stringContaining('max_standby_streaming_delay'),
     });
+    await halted;
+    await onPrimary('TRUNCATE items, cache');
+    await until(async () => (await pair.standby.sql('SELECT FROM pg_locks WHERE NOT granted')).length > 0); // replay waits
+    network.open();
+    await cancelled;
   });
 });
