@@ -151,6 +151,21 @@ export function readName(quoted: string): string {
 /** For `--dbname`: a name that looks like an option or a connection string is a name all the same. */
 export const databaseArg = (name: string): string => `dbname='${name.replace(/[\\']/g, '\\$&')}'`;
 
+/**
+ * The database of a `\connect` that pg_dump or pg_dumpall wrote: its name, quoted or not, or a connection string of nothing but that.
+ * Null: they write no such.
+ */
+export function readConnect(command: string): string | null {
+  const [, reuses, bare, quoted] =
+    /^\\connect (-reuse-previous=on )?(?:([\w.\x80-\xff]+)|("(?:[^"]|"")*"))\s*$/.exec(command) ?? [];
+  const name = bare ?? quoted;
+  if (name === undefined) return null;
+  const plain = readName(name);
+  if (reuses === undefined) return plain;
+  const named = /^dbname='((?:[^'\\]|\\.)*)'$/s.exec(plain)?.[1];
+  return named === undefined ? null : named.replace(/\\(.)/gs, '$1');
+}
+
 /** Cuts a stream of bytes into lines, latin1, without their ends. */
 export class LineCutter {
   #rest = '';

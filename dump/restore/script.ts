@@ -52,7 +52,7 @@ export class ScriptFilter {
     const { restrict, withoutTransactionTimeout } = this.#options;
     const text = (this.#head as Buffer).toString('latin1');
     this.#head = null;
-    const kept = restrict ? [`\\restrict ${randomBytes(32).toString('hex')}\n`] : [];
+    const kept = restrict ? [restriction()] : [];
     let at = 0;
     // Of the header only: the same line further down may be a row.
     for (let line = lineAt(text, at); isOfHeader(line); line = lineAt(text, at)) {
@@ -74,6 +74,9 @@ export class ScriptFilter {
     return bytes.subarray(0, bytes.length - held);
   }
 }
+
+/** From here on psql takes no command, by a key that nobody knows. */
+export const restriction = (): string => `\\restrict ${randomBytes(32).toString('hex')}\n`;
 
 const lineAt = (text: string, at: number): string => text.slice(at, text.indexOf('\n', at) + 1);
 

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
@@ -16,8 +16,8 @@ import { startWholeRestore } from '../../dump/restore/whole/start.ts';
 import type { DumpRecord } from '../../repository/record.ts';
 import { pgproof } from '../client/cli.ts';
 import { run } from '../dump/support.ts';
-import { quietRun } from '../restore/support.ts';
 import { alternate, type Cluster, startCluster } from '../support/postgres.ts';
+import { quietRun } from '../support/run.ts';
 import { openStage, type Stage } from '../support/stage.ts';
 import { tempDir } from '../support/temp.ts';
 
@@ -140,6 +140,20 @@ describe.each(alternate(0))('what pg_dumpall %s wrote', (major) => {
     await expect(started).rejects.toMatchObject({ code: 'object-damaged' });
     const evil = `SELECT FROM pg_roles WHERE rolname = 'evil' UNION ALL SELECT FROM pg_database WHERE datname = 'evil'`;
     expect(await server.sql(evil)).toEqual([]);
+
+    const flag = join(tempDir(), 'never-made');
+    const commands = `\\connect template1\n\\! touch ${flag}\n${'SELECT 1;\n'.repeat(9)}-- PostgreSQL database cluster dump complete\n`;
+    const theirs: DumpSource = { ...source, trusted: false, read: (_, take) => take(Buffer.from(commands)) };
+    const asked = { ...ask, dump: { ...dump, source: theirs } };
+    const unsigned = await planWholeRestore(stage.cluster, other, asked, quietRun());
+    expect(unsigned.notes).toEqual(expect.arrayContaining([expect.stringMatching(/^Nobody signed .* the superuser/)]));
+    const theirPlan = await confirmPlan(stage.cluster, unsigned, 'other', 'a test');
+    const openTheirs = { openFile: () => Promise.resolve(theirs) };
+    await expect(startWholeRestore(stage.cluster, theirPlan, other, quietRun(), openTheirs)).rejects.toMatchObject({
+      code: 'dump-restore-failed',
+      message: expect.stringContaining('restricted'),
+    });
+    expect(existsSync(flag)).toBe(false);
 
     await server.sql('CREATE ROLE lowly LOGIN');
     const lowly = { ...ask, dump: { ...dump, source: whole }, user: 'lowly' };

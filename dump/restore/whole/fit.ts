@@ -22,19 +22,13 @@ export type WholeQuestion = {
  * Refuses a dump that no server is made from, before any is asked.
  * @throws {PgproofError} `usage` for a dump of one database; `dump-unfit`.
  */
-export function refuseWrongDump({ what, kind, content, trusted }: WholeQuestion['source']): void {
+export function refuseWrongDump({ what, kind, content }: WholeQuestion['source']): void {
   if (kind === 'database')
     throw usage(
       'say which database to restore into: --database NAME',
       'A new name is the safe choice: the restored database can be looked at before anything uses it.',
     );
   if (kind === 'globals') return;
-  if (!trusted)
-    throw unfit(
-      `${what} is a dump of a whole server that nobody signed: psql cannot be kept from running commands in it, because it has to connect from database to database`,
-      { dump: what },
-      'Look at it (README.txt of the repository says how to fetch one), and run it by hand in a new server: psql -X -v ON_ERROR_STOP=1 -d postgres -f FILE',
-    );
   if (content === 'data')
     throw unfit(
       `${what} has rows only, and an empty server has no tables for them`,

@@ -6,8 +6,8 @@ import type { DumpSource } from '../source.ts';
 export type Head = {
   /** The globals; the databases begin behind them. */
   sql: Buffer;
-  /** What was said in them and is in force where the databases begin. */
-  preamble: string;
+  /** What was set in them and is in force where the databases begin. */
+  settings: string;
 };
 
 /**
@@ -32,7 +32,7 @@ export async function readHead(source: DumpSource, mostBytes: number, run: Run):
     if (run.signal.aborted || !enough.signal.aborted) throw error;
   }
   if (!reader.done) throw new PgproofError('object-damaged', `no database begins in ${source.what}`);
-  return { sql: Buffer.concat(chunks).subarray(0, reader.bytes), preamble: reader.preamble };
+  return { sql: Buffer.concat(chunks).subarray(0, reader.bytes), settings: reader.settings };
 }
 
 /**
@@ -43,16 +43,12 @@ export class GlobalsHead {
   readonly #cutter = new LineCutter();
   readonly #sql = new SqlReader();
   readonly #settings: string[] = [];
-  /** The last \restrict whose end has not come yet. */
-  #restricted: string | null = null;
   bytes = 0;
   done = false;
 
-  /** What was said in the head and is in force where the databases begin. */
-  get preamble(): string {
-    return [...this.#settings, ...(this.#restricted === null ? [] : [this.#restricted])]
-      .map((line) => `${line}\n`)
-      .join('');
+  /** What was set in the head and is in force where the databases begin. */
+  get settings(): string {
+    return this.#settings.map((line) => `${line}\n`).join('');
   }
 
   take(chunk: Buffer): void {
@@ -69,9 +65,7 @@ export class GlobalsHead {
     );
     if (this.done) return;
     this.bytes += line.length + 1;
-    for (const { kind, text } of pieces) {
-      if (kind === 'command') this.#restricted = text.startsWith('\\restrict') ? text : null;
-      else if (text.startsWith('SET ')) this.#settings.push(`${text};`);
-    }
+    for (const { kind, text } of pieces)
+      if (kind === 'statement' && text.startsWith('SET ')) this.#settings.push(`${text};`);
   }
 }

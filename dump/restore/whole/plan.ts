@@ -89,7 +89,9 @@ function notesOf({ source }: ChosenDump, { found }: LookedAt): string[] {
     ...(source.trusted
       ? []
       : [
-          'Nobody signed this dump, which psql runs in its restricted mode: its roles may do what it says, and may be superusers.',
+          source.kind === 'globals'
+            ? 'Nobody signed this dump, which psql runs in its restricted mode: its roles may do what it says, and may be superusers.'
+            : 'Nobody signed this dump, which psql runs in its restricted mode: its SQL has the rights of the superuser that restores, and so those of the server on its machine.',
         ]),
   ];
 }

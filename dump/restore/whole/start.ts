@@ -14,18 +14,21 @@ import { carriedOutOnce, type StartOptions } from '../once.ts';
 import { connectionOf, type RestoreServer } from '../plan.ts';
 import type { WholePlan } from '../plan-record.ts';
 import { savePlannedResult } from '../plans.ts';
+import { knowsRestrict } from '../programs.ts';
 import { type WholeResult, wholeResult } from '../result.ts';
 import { runRestorer } from '../run-tools.ts';
 import { inScratch } from '../scratch.ts';
+import { restriction } from '../script.ts';
 import type { DumpSource } from '../source.ts';
 import { stageDump } from '../stage.ts';
 import { readHead } from './head.ts';
 import { databasesOf } from './occupied.ts';
 import { type LookedAt, lookAtWhole } from './plan.ts';
+import { WholeScript } from './script.ts';
 
 /**
  * Carries out the plan of a server's globals, or of a whole server: what is missing of the globals is made, and then psql runs the rest
- * of the script, which stops at the first error.
+ * of the script, which stops at the first error; the script can give it no commands.
  * @throws {PgproofError} `restore-unconfirmed`, `dump-restore-failed`, `database-not-empty`, `restore-unverified` where an assertion
  * fails; what `planWholeRestore` throws.
  */
@@ -39,7 +42,7 @@ export async function startWholeRestore(
   return carriedOutOnce(cluster, plan, wholeResult, run, options, async (source, inner) => {
     if (plan.of === 'globals') return carryOut(cluster, plan, source, null, server, inner);
     return inScratch(cluster, async (staging) => {
-      // Its SQL may connect and so runs unrestricted: none of it runs before all of it is proven.
+      // What it has made of a server nobody takes back: none of it runs before all of it is proven.
       const path = await stageDump(source, staging, inner);
       return carryOut(cluster, plan, { ...source, read: readOf(path) }, path, server, inner);
     });
@@ -47,9 +50,9 @@ export async function startWholeRestore(
 }
 
 const readOf =
-  (path: string, start = 0): DumpSource['read'] =>
+  (path: string): DumpSource['read'] =>
   async (_, take, { signal }) => {
-    for await (const chunk of createReadStream(path, { signal, start })) await take(chunk as Buffer);
+    for await (const chunk of createReadStream(path, { signal })) await take(chunk as Buffer);
   };
 
 /** @param path of the whole script, which is proven; null: there are globals only. */
@@ -105,22 +108,7 @@ async function restoreDatabases(
   const connection = connectionOf(server, plan.user);
   try {
     const began = performance.now();
-    const args = scriptArgs(connection, 'postgres', false);
-    await timed('restore', async () => {
-      const { preamble, sql } = await readHead(source, mostGlobals, run);
-      const rest = readOf(path, sql.length);
-      await runRestorer(
-        tools,
-        'psql',
-        args,
-        connection,
-        async (take, watched) => {
-          await take(Buffer.from(preamble, 'latin1'));
-          await rest('dump', take, watched);
-        },
-        run,
-      );
-    });
+    await timed('restore', () => runScript(source, path, connection, tools, run));
     const seconds = (performance.now() - began) / 1000;
     const names = (await databasesOf(connection, run.signal)).filter((name) => !/^template[01]$/.test(name));
     const databases = await timed('count', async () => {
@@ -137,6 +125,33 @@ async function restoreDatabases(
     return { databases, checks };
   } catch (error) {
     throw await tellingWhatStays(error, plan, connection);
+  }
+}
+
+/** A psql for each stretch between two `\connect`. */
+async function runScript(
+  source: DumpSource,
+  path: string,
+  connection: ConnectionConfig,
+  tools: LookedAt['tools'],
+  run: Run,
+): Promise<void> {
+  const { sql, settings } = await readHead(source, mostGlobals, run);
+  const file = createReadStream(path, { start: sql.length, highWaterMark: 1024 * 1024 });
+  const script = new WholeScript(file);
+  let before = settings;
+  try {
+    while (script.database !== null) {
+      const args = scriptArgs(connection, script.database, false);
+      const read = async (take: (chunk: Buffer) => Promise<void>): Promise<void> => {
+        await take(Buffer.from(`${knowsRestrict(tools) ? restriction() : ''}${before}`, 'latin1'));
+        await script.readSection(take);
+      };
+      await runRestorer(tools, 'psql', args, connection, read, run);
+      before = '';
+    }
+  } finally {
+    file.destroy();
   }
 }
 
