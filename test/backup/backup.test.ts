@@ -5,9 +5,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { takeBackup } from '../../backup/backup.ts';
 import { listBackups } from '../../repository/catalogue.ts';
 import { majors } from '../support/postgres.ts';
+import { quietRun } from '../support/run.ts';
 import { openStage, type Stage } from '../support/stage.ts';
 import { tempDir } from '../support/temp.ts';
-import { quietRun, unpackBackup } from './support.ts';
+import { unpackBackup } from './support.ts';
 
 describe.each(majors)('a base backup of PostgreSQL %s', (major) => {
   let stage: Stage;

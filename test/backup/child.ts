@@ -3,6 +3,8 @@ import { takeBackup } from '../../backup/backup.ts';
 import { openCluster } from '../../host/cluster.ts';
 import { openHost } from '../../host/host.ts';
 import type { ObjectStore } from '../../storage/store.ts';
+import { stopDead } from '../support/stop-dead.ts';
+import { storeWith } from '../support/store-with.ts';
 
 /*
  * A process that takes a backup and stops dead at a chosen place, so that a test can kill it just there.
@@ -23,20 +25,10 @@ await takeBackup(cluster, {
 });
 
 function stoppingBeforeCommit(store: ObjectStore): ObjectStore {
-  return {
+  return storeWith(store, {
     create: (key, body, options) => {
       if (/\/backups\/[^/]+\.json$/.test(key)) stopDead();
       return store.create(key, body, options);
     },
-    read: (key, options) => store.read(key, options),
-    list: (prefix, options) => store.list(prefix, options),
-    remove: (key, options) => store.remove(key, options),
-  };
-}
-
-/** Not even a timer runs any more. */
-function stopDead(): never {
-  process.stdout.write('here\n');
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
-  throw new Error('it went on');
+  });
 }

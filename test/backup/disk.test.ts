@@ -5,9 +5,10 @@ import { promisify } from 'node:util';
 import { afterEach, describe, expect, test } from 'vitest';
 import { takeBackup } from '../../backup/backup.ts';
 import { alternate } from '../support/postgres.ts';
+import { quietRun } from '../support/run.ts';
 import { openStage, type Stage } from '../support/stage.ts';
 import { tempDir } from '../support/temp.ts';
-import { quietRun, unpackBackup, unpackManifest } from './support.ts';
+import { unpackBackup, unpackManifest } from './support.ts';
 
 let stage: Stage;
 afterEach(() => stage?.dispose());

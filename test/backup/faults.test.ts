@@ -5,8 +5,9 @@ import type { Progress } from '../../core/run.ts';
 import { type FaultPlan, faulty } from '../../storage/fault.ts';
 import { alternate } from '../support/postgres.ts';
 import { withStore } from '../support/repositories.ts';
+import { quietRun } from '../support/run.ts';
 import { openStage, type Stage, until } from '../support/stage.ts';
-import { assertRestorable, idsWithParts, letArchive, listed, quietRun, removeWal, walsenders } from './support.ts';
+import { assertRestorable, idsWithParts, letArchive, listed, removeWal, walsenders } from './support.ts';
 
 let stage: Stage;
 afterEach(() => stage?.dispose());

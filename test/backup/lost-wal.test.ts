@@ -6,9 +6,9 @@ import type { Lsn } from '../../core/lsn.ts';
 import { currentEra } from '../../repository/eras.ts';
 import { putHistory } from '../../repository/wal.ts';
 import { idOf, recordOf } from '../repository/support.ts';
+import { quietRun } from '../support/run.ts';
 import { tempDir } from '../support/temp.ts';
 import { type Archive, newEra, openArchive, signal, systemId } from '../wal/support.ts';
-import { quietRun } from './support.ts';
 
 const id = idOf(1);
 

@@ -10,9 +10,10 @@ import { requireEra } from '../../repository/eras.ts';
 import { makeSpool } from '../../wal/spool.ts';
 import { idOf, recordOf } from '../repository/support.ts';
 import { alternate } from '../support/postgres.ts';
+import { quietRun } from '../support/run.ts';
 import { openStage, type Stage } from '../support/stage.ts';
 import { tempDir } from '../support/temp.ts';
-import { listed, quietRun } from './support.ts';
+import { listed } from './support.ts';
 
 describe.each(alternate(0))('a backup of PostgreSQL %s is refused before anything is written', (major) => {
   let stage: Stage;

@@ -15,10 +15,11 @@ import { readBytes } from '../../storage/bytes.ts';
 import { type FaultPlan, faulty } from '../../storage/fault.ts';
 import { alternate } from '../support/postgres.ts';
 import { withRepositories } from '../support/repositories.ts';
+import { quietRun } from '../support/run.ts';
 import { openStage, type Stage } from '../support/stage.ts';
 import { tempDir } from '../support/temp.ts';
 import { type Two, withFar } from '../support/two.ts';
-import { assertRestorable, idsWithParts, listed, quietRun } from './support.ts';
+import { assertRestorable, idsWithParts, listed } from './support.ts';
 
 let stage: Stage;
 afterEach(() => stage?.dispose());

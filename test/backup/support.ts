@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createDecoder } from '../../codec/decode.ts';
-import type { Progress, Run } from '../../core/run.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import { listBackups } from '../../repository/catalogue.ts';
 import { sealingOf } from '../../repository/keys.ts';
@@ -14,12 +13,6 @@ import type { BackupRecord } from '../../repository/record.ts';
 import { archiveCommand } from '../../wal/archive-command.ts';
 import type { Stage } from '../support/stage.ts';
 import { tempDir } from '../support/temp.ts';
-
-/** A run that nobody watches; `said` collects its progress. */
-export function quietRun(signal: AbortSignal = new AbortController().signal): Run & { said: Progress[] } {
-  const said: Progress[] = [];
-  return { signal, progress: (details) => void said.push(details), said };
-}
 
 /** Decodes the parts of a tablespace, joins them, and lets tar unpack them: what README.txt tells a person to do. */
 export async function unpackBackup(

@@ -3,6 +3,8 @@ import { copyCluster } from '../../copy/cluster.ts';
 import { openCluster } from '../../host/cluster.ts';
 import { openHost } from '../../host/host.ts';
 import type { ObjectStore } from '../../storage/store.ts';
+import { stopDead } from '../support/stop-dead.ts';
+import { storeWith } from '../support/store-with.ts';
 
 /*
  * A process that copies and stops dead when it is about to create an object like this at the target, so that a test can kill
@@ -20,20 +22,10 @@ const run = { signal: new AbortController().signal, progress: () => undefined };
 await copyCluster(cluster, { from: null, to: null }, run, { parallel: 1 });
 
 function stoppingAt(store: ObjectStore): ObjectStore {
-  return {
+  return storeWith(store, {
     create: (key, body, options) => {
       if (new RegExp(pattern).test(key)) stopDead();
       return store.create(key, body, options);
     },
-    read: (key, options) => store.read(key, options),
-    list: (prefix, options) => store.list(prefix, options),
-    remove: (key, options) => store.remove(key, options),
-  };
-}
-
-/** Not even a timer runs any more. */
-function stopDead(): never {
-  process.stdout.write('here\n');
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
-  throw new Error('it went on');
+  });
 }

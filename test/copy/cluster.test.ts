@@ -16,9 +16,10 @@ import { type Failed, pgproof } from '../client/cli.ts';
 import { ask, openRestoreStage, type RestoreStage } from '../restore/support.ts';
 import { alternate } from '../support/postgres.ts';
 import { listReports } from '../support/reports.ts';
+import { quietRun } from '../support/run.ts';
 import { tempDir } from '../support/temp.ts';
 import { silent } from '../support/temporal.ts';
-import { contentOf, listed, quietRun } from './support.ts';
+import { contentOf, listed } from './support.ts';
 
 describe.each(alternate(0))('with PostgreSQL %s', (major) => {
   let stage: RestoreStage;

@@ -5,6 +5,7 @@ import { backupKey } from '../../repository/layout.ts';
 import { listWal } from '../../repository/wal.ts';
 import { faulty } from '../../storage/fault.ts';
 import { cluster, era } from '../repository/support.ts';
+import { quietRun } from '../support/run.ts';
 import {
   backups,
   contentOf,
@@ -14,7 +15,6 @@ import {
   listed,
   newPlace,
   openTwo,
-  quietRun,
   segment,
   type Two,
   through,

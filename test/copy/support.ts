@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CopyOptions, copyRepository } from '../../copy/copy.ts';
 import type { CopyTarget } from '../../core/report.ts';
-import type { Progress, Run } from '../../core/run.ts';
+import type { Run } from '../../core/run.ts';
 import { type SegmentName, segmentName } from '../../core/segment.ts';
 import { clusterPaths } from '../../host/cluster.ts';
 import { listBackups } from '../../repository/catalogue.ts';
@@ -16,6 +16,8 @@ import { putHistory, putSegment } from '../../repository/wal.ts';
 import type { ObjectStore } from '../../storage/store.ts';
 import { noise } from '../codec/support.ts';
 import { both, bytesOf, cluster, era, newKeys, putEra, recordOf } from '../repository/support.ts';
+import { quietRun } from '../support/run.ts';
+import { storeWith } from '../support/store-with.ts';
 import { tempDir } from '../support/temp.ts';
 
 /** Small segments: WAL of one megabyte each, as `initdb --wal-segsize=1` makes them. */
@@ -110,29 +112,21 @@ export async function keyOf({ store }: Repository, pattern: RegExp): Promise<str
   throw new Error(`no object like ${pattern}`);
 }
 
-export function quietRun(signal: AbortSignal = new AbortController().signal): Run & { said: Progress[] } {
-  const said: Progress[] = [];
-  return { signal, progress: (details) => void said.push(details), said };
-}
-
 /** Notes what was created, in order. */
 export function recording(store: ObjectStore, order: string[]): ObjectStore {
-  return {
+  return storeWith(store, {
     create: async (key, body, options) => {
       const created = await store.create(key, body, options);
       order.push(key);
       return created;
     },
-    read: (key, options) => store.read(key, options),
-    list: (prefix, options) => store.list(prefix, options),
-    remove: (key, options) => store.remove(key, options),
-  };
+  });
 }
 
 /** Something else happens once, right after an object like this was created. */
 export function interleaved(store: ObjectStore, key: RegExp, act: () => Promise<void>): ObjectStore {
   let happened = false;
-  return {
+  return storeWith(store, {
     create: async (at, body, options) => {
       const created = await store.create(at, body, options);
       if (key.test(at) && !happened) {
@@ -141,10 +135,7 @@ export function interleaved(store: ObjectStore, key: RegExp, act: () => Promise<
       }
       return created;
     },
-    read: (at, options) => store.read(at, options),
-    list: (prefix, options) => store.list(prefix, options),
-    remove: (at, options) => store.remove(at, options),
-  };
+  });
 }
 
 /** One bit, in the middle. */

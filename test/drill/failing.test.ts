@@ -18,6 +18,7 @@ import { createRestorePoint, switchWal } from '../../wal/switch.ts';
 import { alternate } from '../support/postgres.ts';
 import { listReports } from '../support/reports.ts';
 import { withStore } from '../support/repositories.ts';
+import { storeWith } from '../support/store-with.ts';
 import { changed, listening, openProtected, type ProtectedStage, quiet, until, withChecks } from './protected.ts';
 
 const request = { kind: 'probe', reason: null, requestedBy: null } as const;
@@ -118,15 +119,12 @@ describe.each(alternate(1))('a drill that does not pass, on PostgreSQL %s', (maj
 
   test('is inconclusive when the store cannot be reached any more: the backup may be whole', async () => {
     const { repository } = stage.cluster;
-    const away: typeof repository.store = {
-      create: (key, body, options) => repository.store.create(key, body, options),
-      list: (prefix, options) => repository.store.list(prefix, options),
-      remove: (key, options) => repository.store.remove(key, options),
+    const away = storeWith(repository.store, {
       read: async (key, options) => {
         if (key.includes('/base/')) throw new PgproofError('store-unreachable', 'the store does not answer');
         return repository.store.read(key, options);
       },
-    };
+    });
     const result = await drill(withStore(stage.cluster, away));
     expect(result.verdict).toBe('inconclusive');
     expect(result.verdictReason).toContain('[store-unreachable]');

@@ -7,7 +7,7 @@ import type { PlannedResult } from '../../dump/restore/result.ts';
 import { startDumpRestore } from '../../dump/restore/start.ts';
 import type { DumpRecord } from '../../repository/record.ts';
 import { targetOf } from '../dump/support.ts';
-import { quietRun } from '../restore/support.ts';
+import { quietRun } from '../support/run.ts';
 import { openStage, type Stage } from '../support/stage.ts';
 
 type Wish = Partial<Omit<DumpPlanRequest, 'dump'>> & { server?: ServerConfig };

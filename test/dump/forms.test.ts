@@ -7,9 +7,10 @@ import { PlainCheck } from '../../dump/archive/plain.ts';
 import { TarCheck } from '../../dump/archive/tar.ts';
 import { dumpTargets, takeDump } from '../../dump/dump.ts';
 import { alternate } from '../support/postgres.ts';
+import { quietRun } from '../support/run.ts';
 import { openStage, type Stage } from '../support/stage.ts';
 import { tempDir } from '../support/temp.ts';
-import { fetchDump, fetchStream, listed, partKeys, quietRun, run, targetOf } from './support.ts';
+import { fetchDump, fetchStream, listed, partKeys, run, targetOf } from './support.ts';
 
 /** A name that is an option, a connection string and a quoting in one, and 63 bytes long. */
 const odd = `--host=evil 'ü"\\ dbname=postgres ${'x'.repeat(29)}`;

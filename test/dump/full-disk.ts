@@ -8,7 +8,8 @@ import { takeDump } from '../../dump/dump.ts';
 import { openCluster } from '../../host/cluster.ts';
 import { openHost } from '../../host/host.ts';
 import { initRepository } from '../../repository/repository.ts';
-import { partKeys, quietRun, targetOf } from './support.ts';
+import { quietRun } from '../support/run.ts';
+import { partKeys, targetOf } from './support.ts';
 
 /*
  * Takes a dump while a file system is too small, then while it is not. Runs in a mount namespace of its own, so that nobody else sees

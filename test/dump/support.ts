@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { DumpOptions } from '../../core/dump.ts';
 import { decideDump } from '../../core/dump.ts';
-import type { Progress, Run } from '../../core/run.ts';
 import type { DumpTarget } from '../../dump/dump.ts';
 import { DirectoryUnpacker } from '../../dump/restore/directory.ts';
 import { readStream } from '../../parts/stream.ts';
@@ -12,14 +11,9 @@ import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import { listDumps } from '../../repository/dumps.ts';
 import { dumpPrefix } from '../../repository/layout.ts';
 import type { DumpRecord, StoredStream } from '../../repository/record.ts';
+import { quietRun } from '../support/run.ts';
 
 export const run = promisify(execFile);
-
-/** A run that nobody watches; `said` collects its progress. */
-export function quietRun(signal: AbortSignal = new AbortController().signal): Run & { said: Progress[] } {
-  const said: Progress[] = [];
-  return { signal, progress: (details) => void said.push(details), said };
-}
 
 /** A target with these options; the rest as by default, but without globals. */
 export const targetOf = (database: string, options: DumpOptions = {}): DumpTarget => ({

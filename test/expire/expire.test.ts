@@ -6,8 +6,10 @@ import { placeHold, releaseHold } from '../../repository/holds.ts';
 import { backupKey, holdKey, reportKey } from '../../repository/layout.ts';
 import type { ObjectStore } from '../../storage/store.ts';
 import { verifyRepository } from '../../verify/repository.ts';
-import { copy, interleaved, newPlace, quietRun } from '../copy/support.ts';
+import { copy, interleaved, newPlace } from '../copy/support.ts';
 import { bytesOf, era, keysUnder, cluster as name } from '../repository/support.ts';
+import { quietRun } from '../support/run.ts';
+import { storeWith } from '../support/store-with.ts';
 import {
   clusterOf,
   dayMs,
@@ -179,17 +181,14 @@ describe('expire', () => {
       const { store } = stage.cluster.repository;
       const hold = await place(stage, 3);
       let listings = 0;
-      const ending: ObjectStore = {
-        create: (...args) => store.create(...args),
-        read: (...args) => store.read(...args),
-        remove: (...args) => store.remove(...args),
+      const ending = storeWith(store, {
         list: async function* (prefix, options) {
           const isBehindTheReports = prefix === `${name}/holds/` && ++listings === 2;
           if (isBehindTheReports && isReportedFirst) await prove(stage, 3, 12);
           if (isBehindTheReports) await releaseHold(stage.cluster.repository, hold);
           yield* store.list(prefix, options);
         },
-      };
+      });
       await expire(withStoreOf(stage, ending));
       if (!isReportedFirst) await prove(stage, 3, 12);
       await expire(stage);
@@ -202,16 +201,13 @@ describe('expire', () => {
     const { store } = stage.cluster.repository;
     const isLocked = (key: string) =>
       key.includes(`/base/${stage.backups[1]!.id}/pgdata.1`) || key.includes('/000000010000000000000010-');
-    const locked: ObjectStore = {
-      create: (...args) => store.create(...args),
-      read: (...args) => store.read(...args),
-      list: (...args) => store.list(...args),
+    const locked = storeWith(store, {
       remove: async (key, options) => {
         if (isLocked(key))
           throw new PgproofError('object-retained', `'${key}' is retained by the store until 2027 and was kept`);
         return store.remove(key, options);
       },
-    };
+    });
     const done = await expire(withStoreOf(stage, locked));
     expect(done).toMatchObject({
       outcome: 'done',
@@ -334,17 +330,15 @@ async function missingIn({ cluster }: Pick<Stage, 'cluster'>): Promise<string[]>
 /** The process dies at its so manieth removal. */
 function dyingAt(store: ObjectStore, removal: number): ObjectStore {
   let removals = 0;
-  return {
+  return storeWith(store, {
     create: async (...args) => {
       if (removals >= removal) throw new PgproofError('store-unreachable', 'killed');
       return store.create(...args);
     },
-    read: (...args) => store.read(...args),
-    list: (...args) => store.list(...args),
     remove: async (...args) => {
       removals += 1;
       if (removals >= removal) throw new PgproofError('store-unreachable', 'killed');
       return store.remove(...args);
     },
-  };
+  });
 }

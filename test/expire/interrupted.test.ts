@@ -4,6 +4,7 @@ import { placeHold, releaseHold } from '../../repository/holds.ts';
 import { takeOwnership } from '../../repository/owner.ts';
 import type { ObjectStore } from '../../storage/store.ts';
 import { era, keysUnder, cluster as name } from '../repository/support.ts';
+import { storeWith } from '../support/store-with.ts';
 import { expire, left, openStage, prove, range, type Stage, withStoreOf } from './support.ts';
 
 describe('an expire that was interrupted', () => {
@@ -35,15 +36,12 @@ describe('an expire that was interrupted', () => {
     const stage = await openStage({ last: 1 }, { days: 4 });
     await dieBehindTheTombstone(stage, stage.backups[2]!.id);
     const { store } = stage.cluster.repository;
-    const withdrawing: ObjectStore = {
-      create: (...args) => store.create(...args),
-      remove: (...args) => store.remove(...args),
-      list: (...args) => store.list(...args),
+    const withdrawing = storeWith(store, {
       read: async (key, options) => {
         if (key.includes(`${stage.backups[2]!.id}.`) && key.endsWith('.deleted.json')) await store.remove(key);
         return store.read(key, options);
       },
-    };
+    });
     expect(await expire(withStoreOf(stage, withdrawing))).toMatchObject({ outcome: 'done', error: null });
   });
 });
@@ -58,10 +56,7 @@ describe('an expire while another fleet takes the cluster', () => {
     const { store } = repository;
     const writer = { name, fleet: 'lab', host: 'db-8', keys };
     let isTaken = false;
-    const taking: ObjectStore = {
-      create: (...args) => store.create(...args),
-      read: (...args) => store.read(...args),
-      remove: (...args) => store.remove(...args),
+    const taking = storeWith(store, {
       list: async function* (prefix, options) {
         if (prefix.startsWith(`${name}/${moment}`) && !isTaken) {
           isTaken = true;
@@ -69,7 +64,7 @@ describe('an expire while another fleet takes the cluster', () => {
         }
         yield* store.list(prefix, options);
       },
-    };
+    });
     const done = await expire(withStoreOf(stage, taking));
     expect(done).toMatchObject({ outcome: 'failed', error: { code: 'owner-other' } });
     expect(await left(stage)).toEqual({ days, wal: range(3, 14) });

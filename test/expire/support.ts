@@ -20,9 +20,9 @@ import type { BackupRecord } from '../../repository/record.ts';
 import { putReport } from '../../repository/reports.ts';
 import { initRepository, type Repository } from '../../repository/repository.ts';
 import { listWal, putSegment } from '../../repository/wal.ts';
-import { quietRun } from '../copy/support.ts';
 import { both, era, cluster as name, newKeys, putEra, recordOf } from '../repository/support.ts';
 import { withRepositories } from '../support/repositories.ts';
+import { quietRun } from '../support/run.ts';
 import { tempDir } from '../support/temp.ts';
 
 /*

@@ -3,8 +3,8 @@ import { slowClock } from '../../core/hold.ts';
 import { parseTarget } from '../../core/target.ts';
 import { Nearest } from '../../repository/nearest.ts';
 import { selectBackups } from '../../restore/select.ts';
-import { quietRun } from '../copy/support.ts';
 import { dayMs, openStage } from '../expire/support.ts';
+import { quietRun } from '../support/run.ts';
 
 afterEach(() => {
   vi.useRealTimers();

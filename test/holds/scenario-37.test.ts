@@ -16,9 +16,10 @@ import { startRestore } from '../../restore/start.ts';
 import { faulty } from '../../storage/fault.ts';
 import type { ObjectStore } from '../../storage/store.ts';
 import { runShipper } from '../../wal/shipper.ts';
-import { ask, openRestoreStage, quietRun, type RestoreStage } from '../restore/support.ts';
+import { ask, openRestoreStage, type RestoreStage } from '../restore/support.ts';
 import { alternate } from '../support/postgres.ts';
 import { withStore } from '../support/repositories.ts';
+import { quietRun } from '../support/run.ts';
 import { tempDir } from '../support/temp.ts';
 
 const twoDays = 2 * 86_400_000;

@@ -12,8 +12,9 @@ import { reportedVerify } from '../../verify/verify.ts';
 import { shipOnce } from '../../wal/shipper.ts';
 import { walStatus } from '../../wal/status.ts';
 import { pgproof } from '../client/cli.ts';
-import { copy, openTwo, quietRun } from '../copy/support.ts';
+import { copy, openTwo } from '../copy/support.ts';
 import { both, cluster, eraFacts, keysUnder, newKeys, newRepository } from '../repository/support.ts';
+import { quietRun } from '../support/run.ts';
 import { tempDir } from '../support/temp.ts';
 import { openArchive, seg, segmentOf } from '../wal/support.ts';
 

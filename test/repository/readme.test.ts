@@ -24,9 +24,9 @@ import { archiveCommand } from '../../wal/archive-command.ts';
 import { awaitArchived } from '../../wal/await.ts';
 import { runShipper } from '../../wal/shipper.ts';
 import { createRestorePoint, switchWal } from '../../wal/switch.ts';
-import { quietRun } from '../backup/support.ts';
 import { openShop } from '../host/opened.ts';
 import { bin, type Cluster, majors, startCluster } from '../support/postgres.ts';
+import { quietRun } from '../support/run.ts';
 import { keptTempDir, tempDir } from '../support/temp.ts';
 
 /** What a person finds who has the repository, the key file and stock programs, and follows README.txt to the letter. */

@@ -23,9 +23,11 @@ import { awaitArchived } from '../../wal/await.ts';
 import { switchWal } from '../../wal/switch.ts';
 import { alternate } from '../support/postgres.ts';
 import { withStore } from '../support/repositories.ts';
+import { quietRun } from '../support/run.ts';
 import { openStage, type Stage, startWorker, type WorkerProcess } from '../support/stage.ts';
+import { storeWith } from '../support/store-with.ts';
 import { tempDir } from '../support/temp.ts';
-import { ask, quietRun } from './support.ts';
+import { ask } from './support.ts';
 
 /** A cluster as this host opens it now: with the key file as it is now. */
 const openedNow = (stage: Stage): Promise<ProtectedCluster> => openCluster(stage.host, 'shop');
@@ -230,13 +232,10 @@ describe.each(alternate(1))('a cluster of PostgreSQL %s whose WAL has a key of i
 });
 
 function countingReads(store: ObjectStore, reads: string[]): ObjectStore {
-  return {
-    create: (...args) => store.create(...args),
-    list: (...args) => store.list(...args),
-    remove: (...args) => store.remove(...args),
+  return storeWith(store, {
     read: (key, options) => {
       reads.push(key);
       return store.read(key, options);
     },
-  };
+  });
 }

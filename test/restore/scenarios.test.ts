@@ -30,8 +30,10 @@ import type { ObjectStore } from '../../storage/store.ts';
 import { shipOnce } from '../../wal/shipper.ts';
 import { alternate } from '../support/postgres.ts';
 import { withStore as onStore } from '../support/repositories.ts';
+import { quietRun } from '../support/run.ts';
+import { storeWith } from '../support/store-with.ts';
 import { tempDir } from '../support/temp.ts';
-import { ask, openRestoreStage, quietRun, type RestoreStage, withServer } from './support.ts';
+import { ask, openRestoreStage, type RestoreStage, withServer } from './support.ts';
 
 describe.each(alternate(1))('on PostgreSQL %s', (major) => {
   let stage: RestoreStage;
@@ -346,13 +348,10 @@ function onRead(store: ObjectStore, nth: number, act: () => void): ObjectStore {
 }
 
 function onEveryRead(store: ObjectStore, keys: RegExp, act: () => void): ObjectStore {
-  return {
-    create: (...args) => store.create(...args),
-    list: (...args) => store.list(...args),
-    remove: (...args) => store.remove(...args),
+  return storeWith(store, {
     read: (key, options) => {
       if (keys.test(key)) act();
       return store.read(key, options);
     },
-  };
+  });
 }

@@ -14,10 +14,11 @@ import { startRestore } from '../../restore/start.ts';
 import type { FaultPlan } from '../../storage/fault.ts';
 import { shipOnce } from '../../wal/shipper.ts';
 import { alternate } from '../support/postgres.ts';
+import { quietRun } from '../support/run.ts';
 import { until } from '../support/stage.ts';
 import { tempDir } from '../support/temp.ts';
 import { type Two, withFar } from '../support/two.ts';
-import { ask, openRestoreStage, quietRun, type RestoreStage } from './support.ts';
+import { ask, openRestoreStage, type RestoreStage } from './support.ts';
 
 /** What can be wrong with the nearest copy of a part. PGPROOF_TEST_FULL tries each with a whole restore. */
 const allWays = [

@@ -3,7 +3,8 @@ import { startRestore } from '../../restore/start.ts';
 import { faulty } from '../../storage/fault.ts';
 import { alternate } from '../support/postgres.ts';
 import { withStore } from '../support/repositories.ts';
-import { openRestoreStage, quietRun, type RestoreStage } from './support.ts';
+import { quietRun } from '../support/run.ts';
+import { openRestoreStage, type RestoreStage } from './support.ts';
 
 describe.each(alternate(1))('a restore whose store hangs without an answer, PostgreSQL %s', (major) => {
   let stage: RestoreStage;

@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { takeBackup } from '../../backup/backup.ts';
 import type { Lsn } from '../../core/lsn.ts';
-import type { Progress, Run } from '../../core/run.ts';
 import { parseTarget } from '../../core/target.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import type { BackupRecord } from '../../repository/record.ts';
@@ -10,6 +9,7 @@ import { planRestore } from '../../restore/plan.ts';
 import type { RestorePlan, RestoreResult } from '../../restore/record.ts';
 import { startRestore } from '../../restore/start.ts';
 import { shipOnce } from '../../wal/shipper.ts';
+import { quietRun } from '../support/run.ts';
 import { openStage, type Stage } from '../support/stage.ts';
 import { tempDir } from '../support/temp.ts';
 
@@ -152,9 +152,4 @@ async function connected(config: pg.ClientConfig, check: () => void): Promise<pg
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
-}
-
-export function quietRun(signal: AbortSignal = new AbortController().signal): Run & { said: Progress[] } {
-  const said: Progress[] = [];
-  return { signal, said, progress: (details) => void said.push(details) };
 }

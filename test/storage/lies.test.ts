@@ -14,9 +14,10 @@ import { type Fault, type FaultPlan, faulty } from '../../storage/fault.ts';
 import { readFrontier } from '../../wal/frontier.ts';
 import { shipOnce } from '../../wal/shipper.ts';
 import { bytesOf, cluster, era, idOf, newKeys, newRepository, putEra, recordOf } from '../repository/support.ts';
-import { openRestoreStage, quietRun, type RestoreStage } from '../restore/support.ts';
+import { openRestoreStage, type RestoreStage } from '../restore/support.ts';
 import { alternate } from '../support/postgres.ts';
 import { withStore } from '../support/repositories.ts';
+import { quietRun } from '../support/run.ts';
 import { tempDir } from '../support/temp.ts';
 import { type Archive, openArchive, seg, segmentOf, signal } from '../wal/support.ts';
 

@@ -7,16 +7,7 @@ import { backupKey, cutKey, eraKey } from '../../repository/layout.ts';
 import { putSegment } from '../../repository/wal.ts';
 import { faulty } from '../../storage/fault.ts';
 import { alternate } from '../support/postgres.ts';
-import {
-  type Copy,
-  copyOf,
-  look,
-  offsiteOf,
-  openVerifyStage,
-  segmentsOf,
-  type VerifyStage,
-  walKeyOf,
-} from './support.ts';
+import { type Copy, copyOf, look, offsiteOf, openVerifyStage, type VerifyStage } from './support.ts';
 
 const [major] = alternate(0) as [string];
 const segmentBytes = 1 << 20;
@@ -29,8 +20,6 @@ afterAll(() => stage.dispose());
 
 const noneAffected = { backups: [], cutShort: [], from: null, to: null };
 const endOf = ({ stopLsn, stoppedAt }: VerifyStage['first']) => ({ lsn: stopLsn, at: stoppedAt });
-const partOf = (copy: Copy, id: string) => copy.keys(new RegExp(`/base/${id}/pgdata.1`))[0] as string;
-
 /** A segment that no backup needs to become consistent, between the two. */
 function segmentBetween(): SegmentName {
   const behindFirst = segmentNameAt(stage.first.stopLsn as Lsn, 1, segmentBytes);
@@ -51,7 +40,7 @@ test('a repository that is whole passes, and every byte of it was read', async (
 
 test('scenario 12: a flipped bit in a part is found, and its backup named with the time that is lost with it', async () => {
   const copy = await copyOf(stage);
-  const object = partOf(copy, stage.first.id);
+  const object = copy.partOf(stage.first.id);
   copy.flip(object);
   const found = await look(copy);
   expect(found.verdict).toBe('failed');
@@ -61,20 +50,20 @@ test('scenario 12: a flipped bit in a part is found, and its backup named with t
 
 test('a damaged later backup loses no time: the earlier one reaches it through WAL', async () => {
   const copy = await copyOf(stage);
-  copy.flip(partOf(copy, stage.second.id));
+  copy.flip(copy.partOf(stage.second.id));
   const { findings } = await look(copy);
   expect(findings).toMatchObject([{ affects: { ...noneAffected, backups: [stage.second.id] } }]);
 });
 
 test('scenario 12: a part that was cut, and one that is empty, are found by their names alone', async () => {
   const copy = await copyOf(stage);
-  const object = partOf(copy, stage.first.id);
+  const object = copy.partOf(stage.first.id);
   copy.truncate(object, 1000);
-  copy.truncate(partOf(copy, stage.second.id), 0);
+  copy.truncate(copy.partOf(stage.second.id), 0);
   const { findings } = await look(copy, { share: 0.001 });
   expect(findings).toMatchObject([
     { object, kind: 'damaged', why: expect.stringMatching(/^it has 1000 bytes, and the record says \d+$/) },
-    { object: partOf(copy, stage.second.id), kind: 'damaged', why: expect.stringMatching(/^it has 0 bytes/) },
+    { object: copy.partOf(stage.second.id), kind: 'damaged', why: expect.stringMatching(/^it has 0 bytes/) },
   ]);
 });
 
@@ -91,7 +80,7 @@ test('scenario 17: objects that a lifecycle rule deleted are found by their name
 test('a missing segment between two backups cuts the first one short until the end of the second', async () => {
   const copy = await copyOf(stage);
   const segment = segmentBetween();
-  copy.remove(walKeyOf(copy, segment));
+  copy.remove(copy.walKeyOf(segment));
   const { findings } = await look(copy);
   const from = { lsn: segmentStart(segment, segmentBytes), at: null };
   expect(findings).toMatchObject([
@@ -106,10 +95,10 @@ test('a missing segment between two backups cuts the first one short until the e
 
 test('missing segments that follow each other are one finding, from the first to the last', async () => {
   const copy = await copyOf(stage);
-  const all = segmentsOf(copy);
+  const all = copy.segments();
   const at = all.indexOf(segmentBetween());
   const gone = all.slice(at, at + 2) as [string, string];
-  for (const segment of gone) copy.remove(walKeyOf(copy, segment));
+  for (const segment of gone) copy.remove(copy.walKeyOf(segment));
   const { findings } = await look(copy);
   expect(findings).toMatchObject([
     {
@@ -137,10 +126,10 @@ test('a segment that expired in the source before it was copied is a note; what 
   const { offsite, source, expire } = await copiedTo();
   const missing = { verdict: 'failed', findings: [{ kind: 'missing' }], notes: [] };
   const segment = segmentBetween();
-  offsite.remove(walKeyOf(offsite, segment));
+  offsite.remove(offsite.walKeyOf(segment));
   expire(segmentEnd(segment, segmentBytes));
   expect(await look(offsite)).toMatchObject(missing); // a copy is still there
-  source.remove(walKeyOf(source, segment));
+  source.remove(source.walKeyOf(segment));
   const found = await look(offsite);
   expect(found).toMatchObject({ verdict: 'passed', findings: [] });
   expect(found.notes).toEqual([
@@ -156,14 +145,14 @@ test('what a backup here needs was here, whatever expired elsewhere', async () =
   const { offsite, source, expire } = await copiedTo();
   const segment = segmentNameAt(stage.second.startLsn as Lsn, 1, segmentBytes);
   expire(segmentEnd(segment, segmentBytes));
-  for (const one of [offsite, source]) one.remove(walKeyOf(one, segment));
+  for (const one of [offsite, source]) one.remove(one.walKeyOf(segment));
   expect(await look(offsite)).toMatchObject({ verdict: 'failed', findings: [{ kind: 'missing' }], notes: [] });
 });
 
 test('a missing segment between start and stop of a backup makes that backup unrestorable', async () => {
   const copy = await copyOf(stage);
   const segment = segmentNameAt(stage.first.startLsn as Lsn, 1, segmentBytes);
-  copy.remove(walKeyOf(copy, segment));
+  copy.remove(copy.walKeyOf(segment));
   const { findings } = await look(copy);
   expect(findings).toMatchObject([
     {
@@ -175,8 +164,8 @@ test('a missing segment between start and stop of a backup makes that backup unr
 
 test('damage behind the last backup loses everything from there on, until there is another backup', async () => {
   const copy = await copyOf(stage);
-  const segment = segmentsOf(copy).at(-2) as SegmentName;
-  const object = walKeyOf(copy, segment);
+  const segment = copy.segments().at(-2) as SegmentName;
+  const object = copy.walKeyOf(segment);
   copy.flip(object);
   const { findings } = await look(copy);
   const from = { lsn: segmentStart(segment, segmentBytes), at: null };
@@ -186,9 +175,10 @@ test('damage behind the last backup loses everything from there on, until there 
 
 test('scenario 12: an empty segment, and one that does not even begin as ours do, are damaged', async () => {
   const copy = await copyOf(stage);
-  const objects = segmentsOf(copy)
+  const objects = copy
+    .segments()
     .slice(-3)
-    .map((segment) => walKeyOf(copy, segment)) as [string, string, string];
+    .map((segment) => copy.walKeyOf(segment)) as [string, string, string];
   copy.truncate(objects[0], 0);
   copy.write(objects[1], 'once upon a time');
   copy.write(objects[2], zstdCompressSync(Buffer.alloc(segmentBytes)));
@@ -198,9 +188,10 @@ test('scenario 12: an empty segment, and one that does not even begin as ours do
 
 test('two segments that were swapped are both damaged: a tag belongs to its name', async () => {
   const copy = await copyOf(stage);
-  const [a, b] = segmentsOf(copy)
+  const [a, b] = copy
+    .segments()
     .slice(-2)
-    .map((segment) => walKeyOf(copy, segment)) as [string, string];
+    .map((segment) => copy.walKeyOf(segment)) as [string, string];
   copy.swap(a, b);
   const { findings } = await look(copy);
   expect(findings.map(({ object, kind }) => [object, kind]).sort()).toEqual([

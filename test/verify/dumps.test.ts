@@ -10,9 +10,10 @@ import type { DumpRecord } from '../../repository/record.ts';
 import type { VerifyOptions } from '../../verify/repository.ts';
 import { directoryDump, dumpBy, dumpIdOf, putDump } from '../dumps/support.ts';
 import { bytesOf, keysUnder } from '../repository/support.ts';
-import { quietRun } from '../restore/support.ts';
 import { alternate } from '../support/postgres.ts';
+import { quietRun } from '../support/run.ts';
 import { openStage, type Stage } from '../support/stage.ts';
+import { storeWith } from '../support/store-with.ts';
 import { look } from './support.ts';
 
 /* Dumps of one database, in each form, as they are stored. */
@@ -179,12 +180,9 @@ test('a dump that is deleted while it is looked at is no damage', async () => {
     await repository.store.create(dumpTombstoneKey('shop', archive, '0000000e'), bytes);
   };
   const { store: own } = repository;
-  const store: typeof own = {
-    create: (...args) => own.create(...args),
-    read: (...args) => own.read(...args),
-    remove: (...args) => own.remove(...args),
+  const store = storeWith(own, {
     list,
-  };
+  });
   const found = await look({ cluster: inRepository(here(), { ...repository, store }) });
   expect(found).toMatchObject({
     verdict: 'passed',

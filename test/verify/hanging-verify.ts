@@ -2,7 +2,7 @@ import { openCluster } from '../../host/cluster.ts';
 import { openHost } from '../../host/host.ts';
 import { faulty } from '../../storage/fault.ts';
 import { reportedVerify } from '../../verify/verify.ts';
-import { quietRun } from '../restore/support.ts';
+import { quietRun } from '../support/run.ts';
 import { silent } from '../support/temporal.ts';
 
 /** A verify that unpacks a backup and hangs on its first part, to be killed: hanging-verify.ts CONFIG. */

@@ -8,16 +8,7 @@ import { newKeySet } from '../../repository/key-set.ts';
 import { wrapKeySets } from '../../repository/wrappers.ts';
 import { alternate } from '../support/postgres.ts';
 import { tempDir } from '../support/temp.ts';
-import {
-  type Copy,
-  copyOf,
-  look,
-  offsiteOf,
-  openVerifyStage,
-  segmentsOf,
-  type VerifyStage,
-  walKeyOf,
-} from './support.ts';
+import { type Copy, copyOf, look, offsiteOf, openVerifyStage, type VerifyStage } from './support.ts';
 
 const [major] = alternate(1) as [string];
 let stage: VerifyStage;
@@ -28,8 +19,6 @@ beforeAll(async () => {
 afterAll(() => stage.dispose());
 
 const keyFile = () => join(stage.folder, 'main.key');
-const partOf = (copy: Copy, id: string) => copy.keys(new RegExp(`/base/${id}/pgdata.1`))[0] as string;
-
 /** As a host sees it that has the recipient, and not the identity. */
 async function asWriteOnly(copy: Copy): Promise<Copy> {
   const file = join(tempDir('keys'), 'write.key');
@@ -47,7 +36,7 @@ test('a host that can only write compares bytes with the signed records, and say
 
 test('it finds a damaged part; damaged WAL only a host with the key does', async () => {
   const copy = await copyOf(stage);
-  const [part, wal] = [partOf(copy, stage.second.id), walKeyOf(copy, segmentsOf(copy).at(-1) as string)];
+  const [part, wal] = [copy.partOf(stage.second.id), copy.walKeyOf(copy.segments().at(-1) as string)];
   copy.flip(part);
   copy.flip(wal);
   const objects = async (seen: Copy) => (await look(seen)).findings.map(({ object }) => object);
@@ -58,9 +47,9 @@ test('it finds a damaged part; damaged WAL only a host with the key does', async
 test('it repairs a part, and leaves WAL to a host that can check it', async () => {
   const offsite = await offsiteOf(stage);
   const copy = await copyOf(stage, [offsite.cluster.repository]);
-  const part = partOf(copy, stage.second.id);
+  const part = copy.partOf(stage.second.id);
   copy.flip(part);
-  copy.remove(walKeyOf(copy, segmentsOf(copy).at(-2) as string));
+  copy.remove(copy.walKeyOf(copy.segments().at(-2) as string));
   const { findings } = await look(await asWriteOnly(copy), { repair: true });
   expect(findings).toMatchObject([
     { object: part, repair: { outcome: 'repaired' } },

@@ -9,19 +9,12 @@ import { backupKey, eraKey } from '../../repository/layout.ts';
 import { planRestore } from '../../restore/plan.ts';
 import { startRestore } from '../../restore/start.ts';
 import { faulty } from '../../storage/fault.ts';
-import { ask, quietRun } from '../restore/support.ts';
+import { ask } from '../restore/support.ts';
 import { alternate } from '../support/postgres.ts';
+import { quietRun } from '../support/run.ts';
+import { storeWith } from '../support/store-with.ts';
 import { tempDir } from '../support/temp.ts';
-import {
-  type Copy,
-  copyOf,
-  look,
-  offsiteOf,
-  openVerifyStage,
-  segmentsOf,
-  type VerifyStage,
-  walKeyOf,
-} from './support.ts';
+import { type Copy, copyOf, look, offsiteOf, openVerifyStage, type VerifyStage } from './support.ts';
 
 const [major] = alternate(0) as [string];
 let stage: VerifyStage;
@@ -40,11 +33,9 @@ async function pair(): Promise<{ copy: Copy; offsite: Copy }> {
 const same = (a: Copy, b: Copy, key: string) =>
   Buffer.compare(readFileSync(join(a.folder, key)), readFileSync(join(b.folder, key))) === 0;
 
-const partOf = (copy: Copy, id: string) => copy.keys(new RegExp(`/base/${id}/pgdata.1`))[0] as string;
-
 test('the newest WAL that a repair had taken away when it broke off is missed by the next one, and put back', async () => {
   const { copy, offsite } = await pair();
-  const key = walKeyOf(copy, segmentsOf(copy).at(-1) as string);
+  const key = copy.walKeyOf(copy.segments().at(-1) as string);
   copy.flip(key);
   const { repository } = copy.cluster;
   const full = faulty(repository.store, [{ on: 'create', fault: { kind: 'fail' } }]);
@@ -62,14 +53,14 @@ test('the newest WAL that a repair had taken away when it broke off is missed by
 
 test('every kind of damage is healed from the second repository, and then the newest point can be restored', async () => {
   const { copy, offsite } = await pair();
-  const [segment, other] = segmentsOf(copy).slice(-3) as [string, string];
+  const [segment, other] = copy.segments().slice(-3) as [string, string];
   const { era, id } = stage.second;
   const harmed = [
     eraKey('shop', era),
-    partOf(copy, id),
+    copy.partOf(id),
     copy.keys(new RegExp(`/base/${id}/backup_manifest`))[0] as string,
-    walKeyOf(copy, segment),
-    walKeyOf(copy, other),
+    copy.walKeyOf(segment),
+    copy.walKeyOf(other),
     backupKey('shop', era, id),
     'README.txt',
   ] as const;
@@ -97,7 +88,7 @@ test('every kind of damage is healed from the second repository, and then the ne
 
 test('a damaged object stays while the other repository has no whole copy of it', async () => {
   const { copy, offsite } = await pair();
-  const object = walKeyOf(copy, segmentsOf(copy).at(-1) as string);
+  const object = copy.walKeyOf(copy.segments().at(-1) as string);
   copy.flip(object);
   offsite.flip(object);
   const before = readFileSync(join(copy.folder, object));
@@ -108,7 +99,7 @@ test('a damaged object stays while the other repository has no whole copy of it'
 
 test('what no other repository has is said, and stays as it is', async () => {
   const { copy, offsite } = await pair();
-  const object = partOf(copy, stage.first.id);
+  const object = copy.partOf(stage.first.id);
   copy.flip(object);
   offsite.remove(object);
   const found = await look(copy, { repair: true });
@@ -118,7 +109,7 @@ test('what no other repository has is said, and stays as it is', async () => {
 
 test('a copy that is spoiled on its way does not stay, and is not called repaired', async () => {
   const { copy } = await pair();
-  const object = partOf(copy, stage.first.id);
+  const object = copy.partOf(stage.first.id);
   copy.remove(object);
   const { repository } = copy.cluster;
   const store = faulty(repository.store, [{ on: 'create', fault: { kind: 'truncate', bytes: 500 } }]);
@@ -130,7 +121,7 @@ test('a copy that is spoiled on its way does not stay, and is not called repaire
 
 test('an object under a retention lock is reported as retained', async () => {
   const { copy } = await pair();
-  const object = partOf(copy, stage.first.id);
+  const object = copy.partOf(stage.first.id);
   copy.flip(object);
   const { repository } = copy.cluster;
   const error = new PgproofError('object-retained', 'it is retained until 2027-01-01');
@@ -160,16 +151,13 @@ test('a backup that is deleted elsewhere while it is put back is taken away agai
   copy.remove(object);
   const there = offsite.cluster.repository;
   let reads = 0;
-  const store: typeof there.store = {
-    create: (...args) => there.store.create(...args),
-    list: (...args) => there.store.list(...args),
-    remove: (...args) => there.store.remove(...args),
+  const store = storeWith(there.store, {
     read: (key, options) => {
       if (key === object) reads += 1;
       if (reads === 2) offsite.write(object.replace('.json', '.0a0b0c0d.deleted.json'), '{}');
       return there.store.read(key, options);
     },
-  };
+  });
   const repositories = [copy.cluster.repository, { ...there, store }];
   const found = await look({ cluster: { ...copy.cluster, repositories } }, { repair: true });
   expect(found).toMatchObject({ verdict: 'failed', findings: [{ object, repair: { outcome: 'failed' } }] });
@@ -179,7 +167,7 @@ test('a backup that is deleted elsewhere while it is put back is taken away agai
 test('a commit file comes back only with the WAL that its backup needs', async () => {
   const { copy, offsite } = await pair();
   const { era, id, startLsn, timeline, segmentBytes } = stage.first;
-  const needed = walKeyOf(copy, segmentNameAt(startLsn as Lsn, timeline, segmentBytes));
+  const needed = copy.walKeyOf(segmentNameAt(startLsn as Lsn, timeline, segmentBytes));
   for (const each of [copy, offsite]) each.remove(needed);
   const object = backupKey('shop', era, id);
   copy.remove(object);
@@ -201,7 +189,7 @@ test('a commit file comes back with the parts that went with it', async () => {
 
 test('without --repair nothing is touched', async () => {
   const { copy } = await pair();
-  const object = partOf(copy, stage.first.id);
+  const object = copy.partOf(stage.first.id);
   copy.remove(object);
   expect(await look(copy)).toMatchObject({ verdict: 'failed', findings: [{ object, repair: null }] });
   expect(copy.has(object)).toBe(false);

@@ -9,18 +9,10 @@ import { Looking } from '../../verify/looking.ts';
 import { verifyRepository } from '../../verify/repository.ts';
 import { asOnlyVerify } from '../../verify/scratch.ts';
 import { reportedVerify } from '../../verify/verify.ts';
-import { quietRun } from '../restore/support.ts';
 import { alternate } from '../support/postgres.ts';
-import {
-  type Copy,
-  copyOf,
-  everything,
-  look,
-  openVerifyStage,
-  segmentsOf,
-  type VerifyStage,
-  walKeyOf,
-} from './support.ts';
+import { quietRun } from '../support/run.ts';
+import { storeWith } from '../support/store-with.ts';
+import { type Copy, copyOf, everything, look, openVerifyStage, type VerifyStage } from './support.ts';
 
 const [major] = alternate(1) as [string];
 let stage: VerifyStage;
@@ -53,15 +45,12 @@ function withFaults(copy: Copy, plan: FaultPlan): Copy {
 function watched(copy: Copy): { copy: Copy; read: string[] } {
   const read: string[] = [];
   const { repository } = copy.cluster;
-  const store: typeof repository.store = {
-    create: (...args) => repository.store.create(...args),
-    list: (...args) => repository.store.list(...args),
-    remove: (...args) => repository.store.remove(...args),
+  const store = storeWith(repository.store, {
     read: (key, options) => {
       read.push(key);
       return repository.store.read(key, options);
     },
-  };
+  });
   const seen = { ...repository, store };
   return { copy: { ...copy, cluster: { ...copy.cluster, repository: seen, repositories: [seen] } }, read };
 }
@@ -78,7 +67,7 @@ test('ten runs over 10 % each read every object exactly once, and say which shar
 
 test('what was found damaged is read again in every share, until it is whole', async () => {
   const copy = await copyOf(stage);
-  const object = walKeyOf(copy, segmentsOf(copy).at(-1) as string);
+  const object = copy.walKeyOf(copy.segments().at(-1) as string);
   copy.flip(object);
   await verify(copy);
   for (const _ of [1, 2, 3]) {
@@ -112,7 +101,7 @@ test('after some objects in a row that cannot be read nobody waits for the rest'
 
 test('one object that cannot be read is named, and makes it inconclusive: nobody knows how it is', async () => {
   const copy = await copyOf(stage);
-  const object = walKeyOf(copy, segmentsOf(copy)[0] as string);
+  const object = copy.walKeyOf(copy.segments()[0] as string);
   const key = new RegExp(object);
   const error = new PgproofError('store-unreachable', 'input/output error');
   const found = await look(withFaults(copy, [{ on: 'read', key, fault: { kind: 'fail', error } }]));

@@ -8,7 +8,8 @@ import type { KeyCipher } from '../../repository/keys.ts';
 import type { BackupRecord } from '../../repository/record.ts';
 import { initRepository, openRepository, type Repository } from '../../repository/repository.ts';
 import { type VerifyOptions, verifyRepository } from '../../verify/repository.ts';
-import { openRestoreStage, quietRun, type RestoreStage } from '../restore/support.ts';
+import { openRestoreStage, type RestoreStage } from '../restore/support.ts';
+import { quietRun } from '../support/run.ts';
 import { tempDir } from '../support/temp.ts';
 
 /** Two backups with some WAL behind each, small segments, and the reports of both backups. Copies of it are damaged. */
@@ -54,6 +55,12 @@ export type Copy = {
   folder: string;
   /** Keys that match, ascending. */
   keys(pattern: RegExp): string[];
+  /** Names of the archived segments, ascending. */
+  segments(): string[];
+  /** The key of a segment's object. */
+  walKeyOf(segment: string): string;
+  /** The key of the first part of a backup's data directory. */
+  partOf(backupId: string): string;
   flip(key: string): void;
   truncate(key: string, bytes: number): void;
   remove(key: string): void;
@@ -94,6 +101,9 @@ function copyIn(stage: VerifyStage, folder: string, repository: Repository, repo
         .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
         .filter((key) => pattern.test(key))
         .sort(),
+    segments: () => copy.keys(/\/wal\//).map((key) => key.slice(key.lastIndexOf('/') + 1).slice(0, 24)),
+    walKeyOf: (segment) => onlyOne(copy.keys(new RegExp(`/wal/.*/${segment}-`)), segment),
+    partOf: (backupId) => onlyOne(copy.keys(new RegExp(`/base/${backupId}/pgdata\\.1\\.`)), backupId),
     flip: (key) => {
       const bytes = readFileSync(at(key));
       const middle = bytes.length >> 1;
@@ -113,6 +123,12 @@ function copyIn(stage: VerifyStage, folder: string, repository: Repository, repo
   return copy;
 }
 
+function onlyOne(keys: readonly string[], of: string): string {
+  const [key, ...others] = keys;
+  if (key === undefined || others.length > 0) throw new Error(`${keys.length} objects of ${of}`);
+  return key;
+}
+
 export const everything: VerifyOptions = { share: 100, restore: false, backup: null, repair: false };
 
 /** One look, without a report. Objects that cannot be read are tried again at once. */
@@ -122,14 +138,3 @@ export function look(
 ): Promise<VerifiedRepository> {
   return verifyRepository(cluster, { ...everything, ...options }, [], quietRun(), { pauseMs: 1 });
 }
-
-/** The key of the segment's object. */
-export function walKeyOf(copy: Copy, segment: string): string {
-  const [key] = copy.keys(new RegExp(`/wal/.*/${segment}-`));
-  if (key === undefined) throw new Error(`no segment ${segment}`);
-  return key;
-}
-
-/** Names of the archived segments, ascending. */
-export const segmentsOf = (copy: Copy): string[] =>
-  copy.keys(/\/wal\//).map((key) => key.slice(key.lastIndexOf('/') + 1).slice(0, 24));

@@ -7,8 +7,8 @@ import type { VerifyResult } from '../../core/verified.ts';
 import { renderReport } from '../../report/render.ts';
 import { reportedVerify } from '../../verify/verify.ts';
 import { pgproof } from '../client/cli.ts';
-import { quietRun } from '../restore/support.ts';
 import { alternate } from '../support/postgres.ts';
+import { quietRun } from '../support/run.ts';
 import { until } from '../support/stage.ts';
 import { copyOf, everything, look, offsiteOf, openVerifyStage, type VerifyStage } from './support.ts';
 
