@@ -42,6 +42,14 @@ export async function findCluster(host: Host, name: string, options: OpenCluster
   return cluster;
 }
 
+/** What of a cluster this host knows without its repositories and keys: the heart beats whoever is away. */
+export async function localCluster(host: Host, name: string): Promise<Pick<FoundCluster, 'config' | 'paths'>> {
+  const config = clusterConfig(host, name);
+  const paths = clusterPaths(host.stateDir, name);
+  await makeFolders(paths);
+  return { config, paths };
+}
+
 async function lookFor(host: Host, name: string, options: OpenClusterOptions): Promise<FoundCluster> {
   const config = clusterConfig(host, name);
   const { keys, walKeys } = await openKeys(host, config);

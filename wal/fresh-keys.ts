@@ -1,5 +1,5 @@
 import { asPgproofError, type PgproofError } from '../core/errors.ts';
-import type { ProtectedCluster } from '../postgres/cluster.ts';
+import type { FoundCluster } from '../postgres/cluster.ts';
 import { rereadKeys } from '../repository/key-file.ts';
 
 /**
@@ -7,8 +7,8 @@ import { rereadKeys } from '../repository/key-file.ts';
  * rotation of these keys, is a problem to tell of and no reason to stop: the keys at hand go on.
  */
 export async function withFreshKeys(
-  cluster: ProtectedCluster,
-): Promise<{ cluster: ProtectedCluster; problem: PgproofError | null }> {
+  cluster: FoundCluster,
+): Promise<{ cluster: FoundCluster; problem: PgproofError | null }> {
   try {
     const walKeys = await rereadKeys(cluster.walKeys);
     return { cluster: walKeys === cluster.walKeys ? cluster : { ...cluster, walKeys }, problem: null };

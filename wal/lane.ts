@@ -1,5 +1,5 @@
 import type { PgproofError } from '../core/errors.ts';
-import { inRepository, type ProtectedCluster } from '../postgres/cluster.ts';
+import { type FoundCluster, inRepository, type ProtectedCluster } from '../postgres/cluster.ts';
 import { assertOwner } from '../repository/owner.ts';
 import type { Custody } from './custody.ts';
 import { withFreshKeys } from './fresh-keys.ts';
@@ -14,12 +14,12 @@ export class Lane {
   readonly target: Target;
   readonly custody: Custody;
   readonly spool: Spool;
-  #cluster: ProtectedCluster;
+  #cluster: FoundCluster;
   #opened: ProtectedCluster | undefined;
   /** When this fleet was last seen to be the owner. */
   #ownedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(cluster: ProtectedCluster, target: Target, custody: Custody, spool: Spool) {
+  constructor(cluster: FoundCluster, target: Target, custody: Custody, spool: Spool) {
     this.#cluster = cluster;
     this.target = target;
     this.custody = custody;

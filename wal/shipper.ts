@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { abortReason } from '../core/abort.ts';
 import { asPgproofError, hasCode, PgproofError } from '../core/errors.ts';
-import type { ProtectedCluster } from '../postgres/cluster.ts';
+import type { FoundCluster } from '../postgres/cluster.ts';
 import { Alarms, type OnAlarm } from './alarms.ts';
 import { Custody } from './custody.ts';
 import { inTarget, Lane } from './lane.ts';
@@ -32,7 +32,7 @@ export type Shipped = Omit<ShipPass, 'repository'> & { passes: readonly ShipPass
  * repository that is still busy a minute after another was done goes on with the next call.
  * @throws {PgproofError} `spool-busy` while a worker ships; the signal's reason. What went wrong in a pass is in the pass.
  */
-export async function shipOnce(cluster: ProtectedCluster, options: PassOptions): Promise<Shipped> {
+export async function shipOnce(cluster: FoundCluster, options: PassOptions): Promise<Shipped> {
   const spool = await makeSpool(cluster.paths.spool);
   return withSpoolLock(
     spool.root,
@@ -98,7 +98,7 @@ function together(passes: readonly ShipPass[], lanes: readonly Lane[]): Shipped 
  * longer each time, and goes on.
  * @throws {PgproofError} `spool-busy` when another process ships from this spool, or its lock was lost.
  */
-export async function runShipper(cluster: ProtectedCluster, options: ShipperOptions): Promise<void> {
+export async function runShipper(cluster: FoundCluster, options: ShipperOptions): Promise<void> {
   const spool = await makeSpool(cluster.paths.spool);
   try {
     await withSpoolLock(spool.root, (signal) => keepLanes(cluster, spool, { ...options, signal }), options);
@@ -111,7 +111,7 @@ const longestPauseMs = 30_000;
 const reexamineEveryMs = 60_000;
 
 /** When one lane breaks, the others end before the spool's lock is given up. */
-async function keepLanes(cluster: ProtectedCluster, spool: Spool, options: ShipperOptions): Promise<void> {
+async function keepLanes(cluster: FoundCluster, spool: Spool, options: ShipperOptions): Promise<void> {
   const broken = new AbortController();
   const signal = AbortSignal.any([options.signal, broken.signal]);
   const lanes = lanesOf(cluster, spool);
@@ -130,7 +130,7 @@ async function keepLanes(cluster: ProtectedCluster, spool: Spool, options: Shipp
 async function keepLane(
   lane: Lane,
   lanes: readonly Lane[],
-  cluster: ProtectedCluster,
+  cluster: FoundCluster,
   options: ShipperOptions,
 ): Promise<never> {
   const { signal, intervalMs = 2000 } = options;
@@ -159,7 +159,7 @@ async function keepLane(
   }
 }
 
-function lanesOf(cluster: ProtectedCluster, spool: Spool): Lane[] {
+function lanesOf(cluster: FoundCluster, spool: Spool): Lane[] {
   const targets = targetsOf(cluster);
   const custody = new Custody(spool, targets);
   return targets.map((target) => new Lane(cluster, target, custody, spool));
@@ -185,11 +185,7 @@ function missedAlarm({ missed: [first, ...more], repository }: ShipPass): Pgproo
 }
 
 /** Notes that cannot be written are a reason to tell somebody, and none to stop shipping: it is what makes room. */
-async function keepNotes(
-  { paths }: ProtectedCluster,
-  { name }: Target,
-  notes: ShipperNotes,
-): Promise<PgproofError | null> {
+async function keepNotes({ paths }: FoundCluster, { name }: Target, notes: ShipperNotes): Promise<PgproofError | null> {
   try {
     await writeShipperNotes(paths.state, name, notes);
     return null;
@@ -212,7 +208,7 @@ async function reexamine(lanes: readonly Lane[], pass: ShipPass, signal: AbortSi
   }
 }
 
-async function startNotes({ paths }: ProtectedCluster, { target }: Lane): Promise<ShipperNotes> {
+async function startNotes({ paths }: FoundCluster, { target }: Lane): Promise<ShipperNotes> {
   const before = await readShipperNotes(paths.state, target.name);
   const { lastShipped = null, lastShippedAt = null } = before ?? {};
   return { pid: process.pid, at: now(), lastShipped, lastShippedAt, lastError: null, waiting: [] };

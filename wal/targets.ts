@@ -1,6 +1,6 @@
 import { PgproofError } from '../core/errors.ts';
 import { isRequired, writtenNames } from '../core/written.ts';
-import type { ProtectedCluster } from '../postgres/cluster.ts';
+import type { FoundCluster } from '../postgres/cluster.ts';
 import type { Repository } from '../repository/repository.ts';
 
 /** A repository that the spool's files go to. */
@@ -13,7 +13,7 @@ export type Target = {
 };
 
 /** All that the config says WAL is written to: also those that are away now, because the spool has to wait for them. */
-export function targetsOf({ name: cluster, config, repositories, unavailable }: ProtectedCluster): Target[] {
+export function targetsOf({ name: cluster, config, repositories, unavailable }: FoundCluster): Target[] {
   return writtenNames(config).map((name) => {
     const opened = repositories.find((repository) => repository.name === name);
     const away = unavailable.find((repository) => repository.name === name);

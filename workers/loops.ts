@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asPgproofError, type PgproofError } from '../core/errors.ts';
-import { openCluster } from '../host/cluster.ts';
+import { findCluster, localCluster, openCluster } from '../host/cluster.ts';
 import type { Host } from '../host/host.ts';
-import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { runHeartbeat } from '../wal/heartbeat.ts';
 import { runShipper } from '../wal/shipper.ts';
 import { loopPatienceMs } from './patience.ts';
@@ -48,12 +47,12 @@ const isHopeless = (problem: PgproofError | undefined): boolean =>
 async function keepCluster(host: Host, name: string, signal: AbortSignal): Promise<void> {
   const log = host.log.child({ cluster: name });
   const onAlarm = (alarm: PgproofError): void => log.error({ ...alarm.toDocument() }, `WAL alarm: ${alarm.message}`);
-  const keep = (what: string, loop: (cluster: ProtectedCluster) => Promise<void>): Promise<void> =>
-    keepLoop(async () => loop(await openCluster(host, name, { patienceMs: loopPatienceMs })), { what, log, signal });
+  const keep = (what: string, loop: () => Promise<void>): Promise<void> => keepLoop(loop, { what, log, signal });
+  const found = () => findCluster(host, name, { signal, patienceMs: loopPatienceMs });
   await Promise.all([
-    keep('WAL shipping', (cluster) => runShipper(cluster, { signal, onAlarm })),
-    keep('the heartbeat', (cluster) => runHeartbeat(cluster, { signal })),
-    keepLoop(() => keepWatch(host, name, signal), { what: 'the watch', log, signal }),
+    keep('WAL shipping', async () => runShipper(await found(), { signal, onAlarm })),
+    keep('the heartbeat', async () => runHeartbeat(await localCluster(host, name), { signal })),
+    keep('the watch', () => keepWatch(host, name, signal)),
   ]);
 }
 

@@ -7,14 +7,18 @@ import { temporalSettings } from '../../workers/temporal.ts';
 import { tempDir } from '../support/temp.ts';
 import { freePorts, noTemporalEnv } from '../support/temporal.ts';
 
-test('a host whose Temporal cannot be reached begins to ship, and asks for Temporal again and again', async () => {
+test('a host whose Temporal cannot be reached begins to ship, and asks for Temporal again and again; the heart beats without a repository', async () => {
   const folder = tempDir();
   const lines: string[] = [];
   const seen = Promise.withResolvers<void>();
   const count = (words: string): number => lines.filter((line) => line.includes(words)).length;
   const write = (line: string): void => {
     lines.push(line);
-    if (count('WAL shipping stopped') > 0 && count('cannot serve Temporal') > 1) seen.resolve();
+    const asked = [
+      'WAL shipping stopped: there is no repository',
+      'the heartbeat stopped: no connection to the PostgreSQL server',
+    ];
+    if (asked.every((words) => count(words) > 0) && count('cannot serve Temporal') > 1) seen.resolve();
   };
   const config = configSchema.parse({
     hosts: { 'db-7': {} },
