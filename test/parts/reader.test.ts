@@ -40,19 +40,21 @@ function reading() {
   const copies = new Nearest([near, far]);
   const signal = new AbortController().signal;
   const reader = new PartReader(cluster, record, 0, { signal, progress: () => {} }, copies);
+  /** Whether the bytes are those that were stored: to show six million others takes a test runner long. */
+  const readsAll = async (): Promise<boolean> => (await read()).equals(plain);
   const read = async (): Promise<Buffer> => {
     const chunks: Buffer[] = [];
     await reader.read(part, async (chunk) => void chunks.push(chunk));
     return Buffer.concat(chunks);
   };
-  return { read, copies, reader };
+  return { readsAll, copies, reader };
 }
 
 test('a copy that breaks off is taken up by the next, behind the bytes that were handed on', async () => {
   const stored = await encoded(plain);
   await near.store.create(key, stored.subarray(0, 4_000_000));
-  const { read, copies } = reading();
-  expect((await read()).equals(plain)).toBe(true);
+  const { readsAll, copies } = reading();
+  expect(await readsAll()).toBe(true);
   expect(copies.fallbacks).toMatchObject([{ what: key, missingIn: 'near', takenFrom: 'far' }]);
 });
 
@@ -60,17 +62,17 @@ test('a copy that is whole in itself and another content is thrown away with all
   const other = Buffer.from(plain);
   other[5_000_000]! ^= 1;
   await near.store.create(key, await encoded(other));
-  const { read, copies } = reading();
-  await expect(read()).rejects.toBeInstanceOf(Spoiled);
-  expect((await read()).equals(plain)).toBe(true);
+  const { readsAll, copies } = reading();
+  await expect(readsAll()).rejects.toBeInstanceOf(Spoiled);
+  expect(await readsAll()).toBe(true);
   expect(copies.fallbacks).toMatchObject([{ what: key, missingIn: 'near', code: 'object-damaged', takenFrom: 'far' }]);
 });
 
 test('a longer copy is noticed, too', async () => {
   await near.store.create(key, await encoded(Buffer.concat([plain, plain])));
-  const { read } = reading();
-  await expect(read()).rejects.toBeInstanceOf(Spoiled);
-  expect((await read()).equals(plain)).toBe(true);
+  const { readsAll } = reading();
+  await expect(readsAll()).rejects.toBeInstanceOf(Spoiled);
+  expect(await readsAll()).toBe(true);
 });
 
 test('bytes that whoever takes them finds impossible are asked for elsewhere, while there is anywhere', async () => {

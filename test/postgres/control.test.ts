@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -209,7 +209,11 @@ async function startInAnotherProcess(): Promise<{ parent: ReturnType<typeof spaw
 test('scenario 34: when the process that started a server is killed, the server ends at once', async () => {
   const { parent, pid } = await startInAnotherProcess();
   expect(await runningServer(cluster.dataDir)).toBe(pid);
+  const before = statSync(cluster.logFile).size;
+  const isTold = () => readFileSync(cluster.logFile, 'utf8').slice(before).includes('shutdown request');
   parent.kill('SIGKILL');
+  for (let turn = 0; turn < 100 && alive(pid) && !isTold(); turn += 1) await sleep(50);
+  expect(alive(pid) && !isTold()).toBe(false);
   await until(() => !alive(pid), 20);
   await until(() => !existsSync(join(cluster.dataDir, 'postmaster.pid')), 20);
 });

@@ -3,7 +3,7 @@ import { type Counts, none, print } from '../runner/counts.ts';
 import { killLeftovers } from '../runner/leftovers.ts';
 import { endRun } from '../support/places.ts';
 import { type Patch, readPatches } from './patches.ts';
-import { runs, sabotage } from './sabotage.ts';
+import { type Copy, copyOf, runs, sabotage } from './sabotage.ts';
 
 /**
  * npm run sabotage [-- NAME]: every patch must turn the test it names red, or the test proves nothing. A sabotage that
@@ -30,12 +30,15 @@ print(counts);
 process.exitCode = counts.failed > 0 ? 1 : 0;
 
 async function work(): Promise<void> {
-  for (let patch = waiting.shift(); patch !== undefined; patch = waiting.shift()) await attempt(patch);
+  if (waiting.length === 0) return;
+  const copy = await copyOf(root);
+  for (let patch = waiting.shift(); patch !== undefined; patch = waiting.shift()) await attempt(copy, patch);
+  copy.dispose();
 }
 
-async function attempt(patch: Patch): Promise<void> {
+async function attempt(copy: Copy, patch: Patch): Promise<void> {
   const started = Date.now();
-  const missed = await sabotage(root, patch).catch((error) => String(error));
+  const missed = await sabotage(copy, patch).catch((error) => String(error));
   const seconds = ((Date.now() - started) / 1000).toFixed(1);
   counts[missed === undefined ? 'passed' : 'failed'] += 1;
   console.log(`${missed === undefined ? '✓' : '✗'} ${patch.name}: ${patch.invariant} (${seconds} s)`);

@@ -1,11 +1,16 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { tempDir } from '../support/temp.ts';
 import { type Patch, readPatches } from './patches.ts';
-import { sabotage } from './sabotage.ts';
+import { type Copy, copyOf, sabotage } from './sabotage.ts';
 
 const root = process.cwd();
+let copy: Copy;
+beforeAll(async () => {
+  copy = await copyOf(root);
+});
+afterAll(() => copy.dispose());
 
 /** A sabotage that adds one test file with this text. */
 function adding(text: string, title = 'the marked test', says: string[] = []): Patch {
@@ -26,7 +31,7 @@ test.each([
   ['a file that cannot be loaded is no red test', () => adding("import './missing.ts';\n"), 'something else broke'],
   ['red for another reason', () => adding(body('expect(1).toBe(2);'), 'the marked test', ['why']), 'does not say'],
 ])('%s', async (_, patch, missed) => {
-  const answer = await sabotage(root, patch());
+  const answer = await sabotage(copy, patch());
   if (missed === undefined) expect(answer).toBeUndefined();
   else expect(answer).toContain(missed);
 });
@@ -41,14 +46,14 @@ test('the marked test', () => {
   spawn('sleep', ['60'], { detached: true, stdio: 'ignore' }).unref();
 });
 `;
-  const answer = await sabotage(root, adding(leaving));
+  const answer = await sabotage(copy, adding(leaving));
   expect(answer).toMatch(/left behind:\n {2}process \d+: sleep 60\n {2}temporary \S+\/forgotten-/);
 });
 
 test('a patch that does not apply is not taken for noticed', async () => {
   const patch = adding(body(''));
   writeFileSync(patch.file, '--- a/core/none.ts\n+++ b/core/none.ts\n@@ -1 +1 @@\n-a\n+b\n');
-  expect(await sabotage(root, patch)).toContain('does not apply');
+  expect(await sabotage(copy, patch)).toContain('does not apply');
 });
 
 test('every committed sabotage names what it harms and what must notice it', () => {

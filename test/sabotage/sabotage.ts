@@ -9,22 +9,44 @@ import type { Patch } from './patches.ts';
 
 export const runs = new Set<Run>();
 
-/** Harms a copy of the tree and answers why that went unnoticed; undefined when it was noticed as promised. */
-export async function sabotage(root: string, patch: Patch): Promise<string | undefined> {
-  const run = startRun();
-  runs.add(run);
+/** A copy of the tree, to be harmed by one sabotage after the other. */
+export type Copy = { folder: string; dispose(): void };
+
+export async function copyOf(root: string): Promise<Copy> {
+  const run = beginRun();
+  const folder = join(run.dir, 'tree');
+  await copyTree(root, folder);
+  return { folder, dispose: () => finishRun(run) };
+}
+
+/** Harms the copy, answers why that went unnoticed, and mends the copy again; undefined when it was noticed as promised. */
+export async function sabotage({ folder }: Copy, patch: Patch): Promise<string | undefined> {
+  const applied = await apply(folder, patch);
+  if (applied.code !== 0) return `the patch does not apply: ${applied.output.trim()}`;
+  const run = beginRun();
   try {
-    const copy = join(run.dir, 'tree');
-    await copyTree(root, copy);
-    const applied = await child('git', ['apply', '--whitespace=nowarn', patch.file], { cwd: copy });
-    if (applied.code !== 0) return `the patch does not apply: ${applied.output.trim()}`;
-    return patch.reddens === 'arrows' ? await arrowsMiss(copy, patch) : await vitestMisses(run, copy, patch);
+    return patch.reddens === 'arrows' ? await arrowsMiss(folder, patch) : await vitestMisses(run, folder, patch);
   } finally {
-    killLeftovers(run); // a harmed product may leave anything
-    endRun(run);
-    runs.delete(run);
+    finishRun(run); // a harmed product may leave anything
+    const mended = await apply(folder, patch, '--reverse');
+    if (mended.code !== 0) throw new Error(`the patch cannot be taken back: ${mended.output.trim()}`);
   }
 }
+
+function beginRun(): Run {
+  const run = startRun();
+  runs.add(run);
+  return run;
+}
+
+function finishRun(run: Run): void {
+  killLeftovers(run);
+  endRun(run);
+  runs.delete(run);
+}
+
+const apply = (folder: string, { file }: Patch, ...options: string[]): Promise<Ended> =>
+  child('git', ['apply', '--whitespace=nowarn', ...options, file], { cwd: folder });
 
 async function copyTree(root: string, copy: string): Promise<void> {
   mkdirSync(copy);

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { checkSink } from '../../check/sink.ts';
 import type { Report } from '../../core/report.ts';
 import { operations } from '../../core/request.ts';
@@ -231,12 +231,12 @@ test.each([
   ['CREATE TABLE db_backup_job (number int)', 'has no column id'],
 ])('%s: refused, and nothing of it is changed', async (statement, why) => {
   await sql(statement);
+  if (statement.includes('VIEW')) onTestFinished(async () => void (await sql('DROP VIEW db_backup_job')));
   await expect(send(reportOf({ at: '20261120T140501Z' }))).rejects.toMatchObject({
     code: 'sink-unusable',
     message: expect.stringContaining(why),
   });
   expect(await look()).toMatchObject([{ status: 'warning', detail: expect.stringContaining(why) }, { status: 'ok' }]);
-  if (statement.includes('VIEW')) await sql('DROP VIEW db_backup_job');
 });
 
 test('scenario 42: a table whose server dies delays its rows; the log warns once, and nothing that is said holds a secret', async () => {

@@ -27,6 +27,6 @@ function leftBehind(marker: string): string[] {
 
 /** A process that was told to end needs a moment to go. */
 async function settled(look: () => string[]): Promise<string[]> {
-  for (let tries = 0; tries < 20 && look().length > 0; tries += 1) await sleep(100);
+  for (let tries = 0; tries < 50 && look().length > 0; tries += 1) await sleep(100);
   return look();
 }

@@ -25,7 +25,7 @@ async function whileShipping(archive: Archive, use: (alarms: PgproofError[]) => 
 
 async function ship(archive: Archive, number: number): Promise<void> {
   archive.publish(seg(number), segmentOf(seg(number)));
-  await expect.poll(() => archive.waiting(), { timeout: 20_000 }).toEqual([]);
+  await expect.poll(() => archive.waiting()).toEqual([]);
 }
 
 /** By which set the newest segment was sealed. */
@@ -62,13 +62,13 @@ test('a key file that was lost, or swapped for one that is no rotation of it, al
   await whileShipping(archive, async (alarms) => {
     const codes = () => alarms.map(({ code }) => code);
     unlinkSync(keyFile);
-    await expect.poll(codes, { timeout: 20_000 }).toContain('key-file-missing');
+    await expect.poll(codes).toContain('key-file-missing');
     await ship(archive, 1);
     expect(await newestSealedBy(archive, kept)).toBe(current);
 
     const { path } = await generateKeyFile(join(folder, 'other.key'));
     renameSync(path, keyFile);
-    await expect.poll(codes, { timeout: 20_000 }).toContain('key-wrong');
+    await expect.poll(codes).toContain('key-wrong');
     await ship(archive, 2);
     expect(await newestSealedBy(archive, kept)).toBe(current);
   });
