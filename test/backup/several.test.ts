@@ -13,6 +13,7 @@ import { startReport } from '../../report/report.ts';
 import { initRepository } from '../../repository/repository.ts';
 import { readBytes } from '../../storage/bytes.ts';
 import { type FaultPlan, faulty } from '../../storage/fault.ts';
+import { shipOnce } from '../../wal/shipper.ts';
 import { alternate } from '../support/postgres.ts';
 import { withRepositories } from '../support/repositories.ts';
 import { quietRun } from '../support/run.ts';
@@ -154,7 +155,8 @@ describe.each(alternate(1))('a backup to two repositories, PostgreSQL %s', (majo
     await open();
     two.faults.far.push(fail(/\/wal\//));
     const { id } = await copyBase(two.cluster, quietRun());
-    const waiting = awaitWal(two.cluster, id, quietRun(), { patienceSeconds: 2 });
+    await shipOnce(two.cluster, quietRun());
+    const waiting = awaitWal(two.cluster, id, quietRun(), { patienceSeconds: 0.5 });
     await expect(waiting).rejects.toMatchObject({ code: 'segment-not-archived', facts: { repository: 'far' } });
     await expect(commit(two.cluster, id, quietRun())).rejects.toMatchObject({
       code: 'segment-not-archived',

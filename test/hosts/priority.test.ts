@@ -41,6 +41,17 @@ afterAll(async () => {
   await server?.dispose();
 });
 
+/** How many steps lie on a queue: one that is scheduled comes there a moment later. */
+async function waitingFor(name: string): Promise<number> {
+  const { stats } = await temporal.client.workflowService.describeTaskQueue({
+    namespace: server.settings.namespace,
+    taskQueue: { name },
+    taskQueueType: 2, // of activities
+    reportStats: true,
+  });
+  return Number(stats?.approximateBacklogCount ?? 0);
+}
+
 const workerOn = (taskQueue: string, slots: number, activities: object) =>
   Worker.create({
     connection,
@@ -75,6 +86,7 @@ test('of what waits for the only slot, backups go first, then copies, then verif
         return waiting.some(({ activityType }) => activityType?.name !== undefined && activityType.name! in steps);
       });
     }
+    await until(async () => (await waitingFor(queues.bulk)) === runs.length);
     const worker = await bulk();
     await worker.runUntil(Promise.allSettled(handles.map((handle) => handle.result())));
   });
