@@ -26,7 +26,7 @@ export const holdVerb = (): Command =>
         .argument('<cluster>')
         .argument('<id>', 'of the backup or dump, or a beginning that only one has')
         .requiredOption('--reason <text>', 'why; `hold list` and the deletion that it prevents show it')
-        .option('--for <duration>', 'how long', duration, duration('30d'))
+        .option('--for <duration>', 'how long; default 30d', duration)
         .action(verb(add)),
     )
     .addCommand(
@@ -55,7 +55,7 @@ async function add(session: Session, name: string, prefix: string): Promise<Answ
     operation: 'hand',
     by: session.requestedBy,
     reason: options.reason as string,
-    seconds: options.for as number,
+    seconds: (options.for as number | undefined) ?? duration('30d'),
     ...(what === 'dump' ? { needs: [], dumps: [id] } : { needs: [{ era: record.era, backups: [id], wal: [] }] }),
   } as const;
   const holds: Listed[] = [];

@@ -1,5 +1,4 @@
 import { CommanderError } from 'commander';
-import { PgproofError } from '../core/errors.ts';
 import { createProgram } from './program.ts';
 import { printError } from './session.ts';
 
@@ -15,11 +14,5 @@ try {
   await createProgram().parseAsync(process.argv);
 } catch (error) {
   if (error instanceof CommanderError && error.exitCode === 0) process.exitCode = 0;
-  else process.exitCode = await printError(error instanceof CommanderError ? wrongUse(error) : error, json);
-}
-
-function wrongUse(error: CommanderError): PgproofError {
-  return new PgproofError('usage', error.message.replace(/^error: /, ''), {
-    hint: 'See `pgproof --help` or `pgproof <verb> --help`.',
-  });
+  else process.exitCode = await printError(error, json);
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { Command } from 'commander';
+import { Command, type CommanderError } from 'commander';
+import { PgproofError } from '../core/errors.ts';
 import { backupVerb } from './backup.ts';
 import { checkVerb } from './check.ts';
 import { copyVerb } from './copy.ts';
@@ -25,7 +26,7 @@ import { verifyVerb } from './verify.ts';
 import { walVerb } from './wal.ts';
 import { workerVerb } from './worker.ts';
 
-/** The command line (DESIGN §9): one file a verb. Wrong use throws a CommanderError; main.ts gives it its exit code. */
+/** The command line (DESIGN §9): one file a verb. Wrong use throws `usage`; help and version a CommanderError of exit code 0. */
 export function createProgram(): Command {
   const program = new Command('pgproof')
     .description('PostgreSQL backup and recovery. Backups are claims. Drills are proof.')
@@ -34,8 +35,9 @@ export function createProgram(): Command {
     .option('--host <name>', "this host's name in the configuration; default its hostname")
     .option('--json', 'one JSON document on stdout, everything else on stderr')
     .configureOutput({ writeOut: (text) => process.stdout.write(text), writeErr: () => {} })
-    .showSuggestionAfterError()
-    .exitOverride();
+    .configureHelp({ showGlobalOptions: true })
+    .showSuggestionAfterError();
+  program.exitOverride(refuse(program, 'pgproof'));
   const verbs = [
     demoVerb,
     initVerb,
@@ -62,15 +64,31 @@ export function createProgram(): Command {
     holdVerb,
     ownerVerb,
   ];
-  for (const make of verbs) program.addCommand(inherit(make(), program));
+  for (const make of verbs) program.addCommand(inherit(make(), program, 'pgproof'));
   return program;
 }
 
 /** addCommand copies no settings: without this a sub-command would exit by itself instead of throwing. */
-function inherit(command: Command, parent: Command): Command {
-  command.copyInheritedSettings(parent);
-  for (const child of command.commands) inherit(child, command);
+function inherit(command: Command, parent: Command, above: string): Command {
+  const path = `${above} ${command.name()}`;
+  command.copyInheritedSettings(parent).exitOverride(refuse(command, path));
+  for (const child of command.commands) inherit(child, command, path);
   return command;
+}
+
+/** What is wrong, and how this command is written; commander itself says no more than the first. */
+function refuse(command: Command, path: string): (error: CommanderError) => never {
+  return (error) => {
+    if (error.exitCode === 0) throw error;
+    const names = command.commands.map((child) => child.name()).join(', ');
+    const message = error.code === 'commander.help' ? `${path} needs a command` : error.message.replace(/^error: /, '');
+    throw new PgproofError('usage', message, {
+      hint:
+        names === ''
+          ? `Usage: ${path} ${command.usage()}; see \`${path} --help\`.`
+          : `One of: ${names}; see \`${path} --help\`.`,
+    });
+  };
 }
 
 function version(): string {

@@ -39,6 +39,19 @@ test('a misspelt verb is refused with the one that was meant', async () => {
   expect(error.message).toContain('backup');
 });
 
+test('wrong use is answered by how that command is written', async () => {
+  expect(await refusal(['restore', 'start', 'shop'])).toMatchObject({
+    exit: 2,
+    message: expect.stringContaining("'plan'"),
+    hint: expect.stringContaining('pgproof restore start [options] <cluster> <plan>'),
+  });
+  expect(await refusal(['owner'])).toMatchObject({
+    exit: 2,
+    code: 'usage',
+    hint: expect.stringContaining('show, take'),
+  });
+});
+
 test('what others gave commands no terminal: it is written out', async () => {
   const { stderr } = await pgproof(['\x1b]0;title\x07\u009b31m\u202e']);
   expect(stderr).toContain('\\u{1b}]0;title\\u{7}\\u{9b}31m\\u{202e}');
