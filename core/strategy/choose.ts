@@ -1,7 +1,7 @@
 import { durationText } from '../duration.ts';
 import { formatBytes, formatSeconds } from '../format.ts';
 import { chooseDumps } from './dumps.ts';
-import type { Needs, Strategy } from './strategy.ts';
+import type { Needs, OldScript, Strategy } from './strategy.ts';
 
 const day = 86_400;
 const gigabyte = 1e9;
@@ -70,21 +70,14 @@ function baseSchedule(name: Strategy['name'], often: boolean): Strategy['schedul
   return { value: { run: 'backup', calendar: { at: '02:00', weekdays: 'sunday' } }, why: 'On Sundays at 02:00.' };
 }
 
-function common(name: Strategy['name'], { rpo, offsite }: Needs): Strategy['schedules'] {
+function common(name: Strategy['name'], { rpo, offsite, scripts = [] }: Needs): Strategy['schedules'] {
   const share = { small: 100, middle: 10, large: 5 }[name];
   return {
     wal: {
       value: { run: 'walSync', every: rpo < day ? '15m' : '1h' },
       why: 'WAL is shipped all the time; this makes sure of it, and alarms when it is late.',
     },
-    ...(offsite
-      ? {
-          offsite: {
-            value: { run: 'copy', calendar: { at: '04:00' } },
-            why: 'To the other repositories; only what is new.',
-          },
-        }
-      : {}),
+    ...(offsite ? { offsite: copySchedule(scripts) } : {}),
     expire: { value: { run: 'expire', calendar: { at: '05:00' } }, why: 'Deletes what retention does not keep.' },
     verify: {
       value: { run: 'verify', calendar: { at: '06:00', weekdays: 'saturday' }, with: { share } },
@@ -110,6 +103,16 @@ function common(name: Strategy['name'], { rpo, offsite }: Needs): Strategy['sche
           },
         }),
   };
+}
+
+/** The scripts of base backups went off-site once a month, those that wrote to a bucket with every run. */
+function copySchedule(scripts: readonly OldScript[]): Strategy['schedules'][string] {
+  if (scripts.includes('physical') && !scripts.includes('files'))
+    return {
+      value: { run: 'copy', calendar: { at: '04:00', days: 1 } },
+      why: 'On the first of each month at 04:00, as before: what expires until then never gets there. Without `days` it is each night, and costs little: only what is new is copied.',
+    };
+  return { value: { run: 'copy', calendar: { at: '04:00' } }, why: 'To the other repositories; only what is new.' };
 }
 
 function notesOn(name: Strategy['name'], { bytes, rpo, rto, offsite }: Needs): string[] {

@@ -3,7 +3,7 @@ import { configText } from '../../client/init/config.ts';
 import type { InitPlan } from '../../client/init/plan.ts';
 import { wantedSchedules } from '../../core/schedule/wanted.ts';
 import { chooseStrategy } from '../../core/strategy/choose.ts';
-import type { Needs } from '../../core/strategy/strategy.ts';
+import type { Needs, OldScript } from '../../core/strategy/strategy.ts';
 import { parseConfig } from '../../host/config.ts';
 
 const [day, hour] = [86_400, 3600];
@@ -72,6 +72,10 @@ describe('a strategy', () => {
     const physical = chooseStrategy(needs({ scripts: ['physical'] }));
     expect(physical.schedules.base?.value.calendar).toEqual({ at: '02:00', weekdays: 'sunday' });
     expect(physical.why).toContain('a base backup a week, WAL all the time, a dump a week');
+    const offsite = (...scripts: OldScript[]) =>
+      chooseStrategy(needs({ offsite: true, scripts })).schedules.offsite?.value.calendar;
+    expect(offsite('physical', 'labelled')).toEqual({ at: '04:00', days: 1 });
+    expect(offsite('physical', 'files')).toEqual({ at: '04:00' });
     const files = chooseStrategy(needs({ scripts: ['files'] }));
     expect(files.schedules.dump?.value).toEqual({ run: 'dump', cron: '0 2 * * *', with: { tier: 'daily' } });
   });
