@@ -1,6 +1,7 @@
 import type { TransformOptions } from 'node:stream';
 import { constants, createZstdCompress, type ZstdOptions } from 'node:zlib';
 import { frameBytes, storedBound } from './frames.ts';
+import { release } from './memory.ts';
 
 /*
  * zstd contexts that live as long as there is work. Against a call of `zstdCompress` for each frame they save a fifth of the CPU
@@ -16,6 +17,8 @@ const idleMs = 5000;
 class Compressor {
   readonly level: number;
   readonly #stream;
+  /** What zstd has last written into: one memory after the other, each until it is full. */
+  #output: Buffer | undefined;
 
   constructor(level: number) {
     this.level = level;
@@ -40,9 +43,18 @@ class Compressor {
       this.#stream.write(plain, (error) => {
         this.#stream.off('error', reject);
         if (error) reject(error);
-        else resolve(this.#stream.read() as Buffer);
+        else resolve(this.#taken(this.#stream.read() as Buffer));
       });
     });
+  }
+
+  /** A copy, in memory of its own: so it can be given back when it was used, and the output when zstd has left it. */
+  #taken(output: Buffer): Buffer {
+    if (this.#output !== undefined && this.#output.buffer !== output.buffer) release(this.#output);
+    this.#output = output;
+    const stored = Buffer.allocUnsafeSlow(output.length);
+    stored.set(output);
+    return stored;
   }
 
   close(): void {
@@ -53,7 +65,7 @@ class Compressor {
 const idle: Compressor[] = [];
 let closing: NodeJS.Timeout | undefined;
 
-/** One frame. @param plain at most `frameBytes`; not to be changed until the answer is there. */
+/** One frame, in memory of its own. @param plain at most `frameBytes`; not to be changed until the answer is there. */
 export async function compressKept(plain: Uint8Array, level: number): Promise<Buffer> {
   const at = idle.findIndex((each) => each.level === level);
   const compressor = at === -1 ? new Compressor(level) : (idle.splice(at, 1)[0] as Compressor);

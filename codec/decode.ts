@@ -4,6 +4,7 @@ import { destroyOnAbort } from './abort.ts';
 import { damaged } from './damaged.ts';
 import { type Frame, FrameSplitter, frameBytes } from './frames.ts';
 import { InFlight } from './in-flight.ts';
+import { release } from './memory.ts';
 import { openerFor, type Pieces, type Sealing } from './sealing.ts';
 import { decompressFrame } from './zstd.ts';
 
@@ -35,25 +36,35 @@ class Decoder extends Transform {
   }
 
   async #take(stored: Uint8Array): Promise<void> {
-    for (const opened of this.#opener.update(stored)) await this.#decode(opened);
+    for (const opened of this.#opener.update(stored)) await this.#decode(opened, stored);
   }
 
   async #finish(): Promise<void> {
-    for (const opened of this.#opener.final()) await this.#decode(opened);
+    for (const opened of this.#opener.final()) await this.#decode(opened, null);
     this.#splitter.final();
     while (!this.#inFlight.empty) this.push(await this.#inFlight.next());
   }
 
-  async #decode(opened: Uint8Array): Promise<void> {
+  /** @param stored what was opened: without a cipher it is the same, and somebody else's. */
+  async #decode(opened: Uint8Array, stored: Uint8Array | null): Promise<void> {
     for (const frame of this.#splitter.update(opened)) {
-      this.#inFlight.add(decompressFrame(frame));
+      this.#inFlight.add(decoded(frame));
       while (this.#inFlight.full) this.push(await this.#inFlight.next());
     }
+    if (opened !== stored) release(opened);
+  }
+}
+
+async function decoded(frame: Frame): Promise<Buffer> {
+  try {
+    return await decompressFrame(frame);
+  } finally {
+    release(frame.stored);
   }
 }
 
 /**
- * A stream that decrypts and decompresses. With an authenticated cipher, a flipped, cut, moved, repeated or appended byte fails it
+ * A stream that decrypts and decompresses. Each chunk that leaves it is in memory of its own, which is whoever's takes it (`release`). With an authenticated cipher, a flipped, cut, moved, repeated or appended byte fails it
  * with `object-damaged`, and no byte leaves it that was not authenticated; the frames that came before the damage have left it by
  * then, so whoever reads it uses nothing until it has ended. With `aes-*-cbc` and without a cipher only damage that padding or a
  * frame shows is noticed here: the SHA-256 in the record, or the tag, finds the rest.
@@ -89,7 +100,7 @@ async function decodeFrames(frames: Frame[], plainBytes: number, signal: AbortSi
   const plain: Uint8Array[] = [];
   for (const frame of frames) {
     throwIfAborted(signal);
-    inFlight.add(decompressFrame(frame));
+    inFlight.add(decoded(frame));
     while (inFlight.full) plain.push(await inFlight.next());
   }
   while (!inFlight.empty) plain.push(await inFlight.next());

@@ -4,6 +4,7 @@ import { destroyOnAbort } from './abort.ts';
 import { frameBytes, storedBound } from './frames.ts';
 import { Gatherer } from './gather.ts';
 import { InFlight } from './in-flight.ts';
+import { release } from './memory.ts';
 import { type Pieces, type Sealing, sealedBytes, sealerFor } from './sealing.ts';
 import { compressFrame } from './zstd.ts';
 
@@ -25,6 +26,8 @@ export class Encoder extends Transform {
   readonly #level: number;
   readonly #chunk = new Gatherer(frameBytes);
   readonly #inFlight = new InFlight<{ stored: Buffer; plainBytes: number }>();
+  /** Frames of which the sealer may still hold something. */
+  #held: Buffer[] = [];
   #plainInFlight = 0;
   #compressed = 0;
   #any = false;
@@ -83,13 +86,24 @@ export class Encoder extends Transform {
     const { stored, plainBytes } = await this.#inFlight.next();
     this.#plainInFlight -= plainBytes;
     this.#compressed += stored.length;
-    this.#emit(this.#sealer.update(stored));
+    this.#emit(this.#seal(stored));
   }
 
+  #seal(stored: Buffer): Uint8Array[] {
+    const pieces = this.#sealer.update(stored);
+    if (pieces[0] === stored) return pieces;
+    if (pieces.length > 0) for (const sealed of this.#held.splice(0)) release(sealed);
+    this.#held.push(stored);
+    return pieces;
+  }
+
+  /** @param pieces several are the cipher's own, and go; a single one may be what was compressed, as it is. */
   #emit(pieces: Uint8Array[]): void {
     // One piece for all of them: a store pays for every piece, and tags have 16 bytes.
-    const piece = pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces);
+    const [first = Buffer.alloc(0), ...others] = pieces;
+    const piece = others.length === 0 ? first : Buffer.concat(pieces);
     if (piece.length > 0) this.push(piece);
+    if (others.length > 0) for (const joined of pieces) release(joined);
   }
 }
 

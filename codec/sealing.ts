@@ -28,7 +28,8 @@ export const suffixOf = (sealing: Sealing): '.zst' | '.zst.enc' => (sealing.ciph
 
 /**
  * Turns bytes into bytes, piece by piece; `final` is called once, after the last `update`. What was given is kept without a copy
- * until it can be worked on: it is not to be changed afterwards.
+ * until it can be worked on, and is not to be changed before: when something comes out, nothing is kept of what was given earlier. What
+ * comes out is the caller's alone, or what was given, as it is.
  */
 export interface Pieces {
   update(bytes: Uint8Array): Uint8Array[];

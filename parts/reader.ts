@@ -2,6 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { Transform, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createDecoder } from '../codec/decode.ts';
+import { release } from '../codec/memory.ts';
 import { asPgproofError, hasCode, PgproofError } from '../core/errors.ts';
 import type { Run } from '../core/run.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
@@ -25,7 +26,11 @@ export class Spoiled extends Error {
   }
 }
 
-type Take = (chunk: Buffer) => Promise<void>;
+/**
+ * Awaited before the next chunk comes. The chunk is whoever's takes it, for as long as he likes; the garbage collector need not clear it away
+ * where he says himself that he is done with it.
+ */
+export type Take = (chunk: Buffer, giveBack?: () => void) => Promise<void>;
 
 /** Of one part: what was handed on so far, over all attempts. */
 type Delivered = {
@@ -135,7 +140,7 @@ export class PartReader {
       if (rest.length === 0) return;
       if (this.#copies.several) delivered.hash.update(rest);
       delivered.bytes += rest.length;
-      await take(rest).catch((error: unknown) => {
+      await take(rest, () => release(rest)).catch((error: unknown) => {
         refused = asPgproofError(error);
         throw error;
       });

@@ -4,7 +4,7 @@ import type { Run } from '../core/run.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { Nearest } from '../repository/nearest.ts';
 import type { StoredStream } from '../repository/record.ts';
-import { PartReader, type SealedParts, Spoiled } from './reader.ts';
+import { PartReader, type SealedParts, Spoiled, type Take } from './reader.ts';
 
 export type StreamOptions = {
   /**
@@ -19,7 +19,7 @@ export type StreamOptions = {
 /**
  * Hands on a whole stream of a dump in order, each part from the nearest repository that has it whole. What was handed on
  * is proven only when this has returned: until then it may be undone, and must not be relied on.
- * @param take awaited before the next chunk comes; what it throws ends the reading.
+ * @param take what it throws ends the reading.
  * @throws {PgproofError} `object-damaged`, `object-missing`, `key-missing`, what the store says.
  */
 export async function readStream(
@@ -27,7 +27,7 @@ export async function readStream(
   record: SealedParts,
   stream: StoredStream,
   run: Run,
-  take: (chunk: Buffer) => Promise<void>,
+  take: Take,
   { again, copies = new Nearest(cluster.repositories) }: StreamOptions = {},
 ): Promise<void> {
   const reader = new PartReader(cluster, record, stream.plainBytes, run, copies);
@@ -45,18 +45,14 @@ export async function readStream(
   }
 }
 
-async function readOnce(
-  reader: PartReader,
-  { parts, plainBytes, sha256 }: StoredStream,
-  take: (chunk: Buffer) => Promise<void>,
-): Promise<void> {
+async function readOnce(reader: PartReader, { parts, plainBytes, sha256 }: StoredStream, take: Take): Promise<void> {
   const hash = createHash('sha256');
   let bytes = 0;
   for (const part of parts)
-    await reader.read(part, async (chunk) => {
+    await reader.read(part, async (chunk, giveBack) => {
       hash.update(chunk);
       bytes += chunk.length;
-      await take(chunk);
+      await take(chunk, giveBack);
     });
   const found = hash.digest('hex');
   if (found === sha256 && bytes === plainBytes) return;

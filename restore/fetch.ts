@@ -2,7 +2,7 @@ import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import type { Run } from '../core/run.ts';
-import { PartReader, Spoiled } from '../parts/reader.ts';
+import { PartReader, Spoiled, type Take } from '../parts/reader.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { findBackupIn } from '../repository/merged.ts';
 import { Nearest } from '../repository/nearest.ts';
@@ -59,7 +59,7 @@ async function unpackAll(reader: PartReader, record: BackupRecord, plan: Fetched
 }
 
 /** The tar of the data directory, `pgdata`, or of a tablespace, by its OID. */
-export type Tar = { name: string; feed(take: (chunk: Buffer) => Promise<void>): Promise<void> };
+export type Tar = { name: string; feed(take: Take): Promise<void> };
 
 /** Unpacks a backup's tars into the plan's folder, the tablespaces into their places in it. */
 export async function unpackTars(
@@ -87,7 +87,7 @@ const leftOut = new Set(['backup_manifest']);
 
 async function unpackTar({ feed }: Tar, unpacker: Unpacker): Promise<void> {
   try {
-    await feed((chunk) => unpacker.write(chunk));
+    await feed((chunk, giveBack) => unpacker.write(chunk, giveBack));
     await unpacker.finish();
   } catch (error) {
     await unpacker.abandon();

@@ -37,21 +37,24 @@ export class Unpacker {
 
   /**
    * @param chunk not used again by the caller: it may be written later.
+   * @param written told when nothing of it is needed any more.
    * @throws {PgproofError} `tar-invalid`; `no-space`; `restore-unverified` for an entry that PostgreSQL never sends.
    */
-  write(chunk: Buffer): Promise<void> {
-    this.#writing = this.#take(chunk);
+  write(chunk: Buffer, written: () => void = () => {}): Promise<void> {
+    this.#writing = this.#take(chunk, written);
     return this.#writing;
   }
 
-  async #take(chunk: Buffer): Promise<void> {
+  async #take(chunk: Buffer, written: () => void): Promise<void> {
+    const writes: Promise<void>[] = [];
     for (const event of this.#reader.read(chunk)) {
       if (this.#abandoned) throw new PgproofError('cancelled', 'unpacking was given up');
       if (event.kind === 'entry') await this.#begin(event.entry);
-      else if (event.kind === 'content') this.#content(event.bytes);
+      else if (event.kind === 'content') writes.push(...this.#content(event.bytes));
       else this.#end();
       if (this.#pendingBytes > maxPendingBytes || this.#pending.size > maxPendingFiles) await this.#room();
     }
+    void Promise.all(writes).then(written);
   }
 
   /** Waits until everything is with the operating system. @throws {PgproofError} `tar-invalid` when the stream is not whole. */
@@ -81,17 +84,18 @@ export class Unpacker {
     this.#file = { opening, writes: [], position: 0 };
   }
 
-  #content(bytes: Buffer): void {
+  /** @returns the write that was begun; none for a file that is left out. */
+  #content(bytes: Buffer): Promise<void>[] {
     const file = this.#file;
-    if (file === null) return;
+    if (file === null) return [];
     const position = file.position;
     file.position += bytes.length;
-    file.writes.push(
-      this.#counted(
-        bytes.length,
-        file.opening.then((handle) => writeAll(handle, bytes, position)),
-      ),
+    const write = this.#counted(
+      bytes.length,
+      file.opening.then((handle) => writeAll(handle, bytes, position)),
     );
+    file.writes.push(write);
+    return [write];
   }
 
   #end(): void {

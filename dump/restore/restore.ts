@@ -4,6 +4,7 @@ import type { ConnectionConfig, DrillCheckConfig } from '../../core/config.ts';
 import { PgproofError } from '../../core/errors.ts';
 import type { Phase } from '../../core/report.ts';
 import type { Run } from '../../core/run.ts';
+import type { Take } from '../../parts/reader.ts';
 import type { Clients } from '../../postgres/clients.ts';
 import { phaseTimer } from '../../restore/phases.ts';
 import { archiveArgs, scriptArgs } from './argv.ts';
@@ -115,9 +116,9 @@ function counting(source: DumpSource): { source: DumpSource; bytes(): number } {
   const read: DumpSource['read'] = (stream, take, run, again) => {
     if (stream === 'globals') return source.read(stream, take, run, again);
     bytes = 0;
-    const counted = (chunk: Buffer): Promise<void> => {
+    const counted: Take = (chunk, giveBack) => {
       bytes += chunk.length;
-      return take(chunk);
+      return take(chunk, giveBack);
     };
     return source.read(stream, counted, run, again);
   };

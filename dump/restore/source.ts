@@ -1,6 +1,7 @@
 import type { DumpFormat, DumpKind } from '../../core/dump.ts';
 import { PgproofError } from '../../core/errors.ts';
 import type { Run } from '../../core/run.ts';
+import type { Take } from '../../parts/reader.ts';
 import { readStream } from '../../parts/stream.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import { Nearest } from '../../repository/nearest.ts';
@@ -32,12 +33,7 @@ export type DumpSource = {
    * because what came was wrong; without it that is the end of it. Of format directory the stream is a tar (dump/directory.ts).
    * @throws {PgproofError} `object-damaged`, `object-missing`, what the store says; what `take` throws.
    */
-  read(
-    stream: 'dump' | 'globals',
-    take: (chunk: Buffer) => Promise<void>,
-    run: Run,
-    again?: () => Promise<void>,
-  ): Promise<void>;
+  read(stream: 'dump' | 'globals', take: Take, run: Run, again?: () => Promise<void>): Promise<void>;
 };
 
 /** A dump of the repositories. @param copies asked afterwards for what was taken from elsewhere than the nearest. */

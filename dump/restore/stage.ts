@@ -2,6 +2,7 @@ import { type FileHandle, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PgproofError } from '../../core/errors.ts';
 import type { Run } from '../../core/run.ts';
+import type { Take } from '../../parts/reader.ts';
 import { freeBytesAt } from '../../restore/folder.ts';
 import { writeAll } from '../../storage/file/durable.ts';
 import { withoutStanding } from '../../storage/standing.ts';
@@ -38,8 +39,9 @@ export async function refuseWithoutRoom(staging: string, bytes: number): Promise
 async function fetchFile(source: DumpSource, path: string, run: Run): Promise<void> {
   let file: FileHandle | undefined = await open(path, 'wx', 0o600);
   try {
-    const take = async (chunk: Buffer): Promise<void> => {
+    const take: Take = async (chunk, giveBack) => {
       await writeAll(file as FileHandle, chunk);
+      giveBack?.();
       run.progress({ phase: 'fetch' });
     };
     const again = async (): Promise<void> => {
@@ -80,8 +82,9 @@ export async function stageList(source: DumpSource, staging: string, run: Run): 
 
 async function fetchDirectory(source: DumpSource, path: string, run: Run): Promise<void> {
   let unpacker = await DirectoryUnpacker.into(path);
-  const take = async (chunk: Buffer): Promise<void> => {
+  const take: Take = async (chunk, giveBack) => {
     await unpacker.take(chunk);
+    giveBack?.();
     run.progress({ phase: 'fetch' });
   };
   const again = async (): Promise<void> => {

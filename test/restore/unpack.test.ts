@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { release } from '../../codec/memory.ts';
 import { Unpacker } from '../../restore/unpack.ts';
 import { tempDir } from '../support/temp.ts';
 
@@ -33,6 +34,25 @@ test('files come out byte for byte, with modes of our own, however the stream is
   expect(statSync(join(root, 'base/5/1259')).mode & 0o777).toBe(0o600);
   expect(statSync(join(root, 'base')).mode & 0o777).toBe(0o700);
   expect(existsSync(join(root, 'backup_manifest'))).toBe(false);
+});
+
+test('the memory of a chunk is given back when all of it is in its files, and not before', async () => {
+  const { from, root } = folders();
+  const content = (n: number) => Buffer.alloc(300_000, `${n}`);
+  for (let n = 0; n < 30; n += 1) writeFileSync(join(from, `${n}`), content(n));
+  const stream = tar(from);
+  const chunks: Buffer[] = [];
+  const unpacker = open(root);
+  for (let at = 0; at < stream.length; at += 1 << 20) {
+    const chunk = Buffer.allocUnsafeSlow(Math.min(1 << 20, stream.length - at));
+    stream.copy(chunk, 0, at);
+    chunks.push(chunk);
+    await unpacker.write(chunk, () => release(chunk));
+  }
+  await unpacker.finish();
+
+  for (let n = 0; n < 30; n += 1) expect(readFileSync(join(root, `${n}`)).equals(content(n)), `${n}`).toBe(true);
+  expect(chunks.map(({ length }) => length)).toEqual(chunks.map(() => 0));
 });
 
 test('the link of a tablespace leads to where the plan puts it, not to where the primary had it', async () => {
