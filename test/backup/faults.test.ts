@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { awaitWal, commit, copyBase, takeBackup } from '../../backup/backup.ts';
 import type { Progress } from '../../core/run.ts';
 import { type FaultPlan, faulty } from '../../storage/fault.ts';
@@ -7,10 +7,9 @@ import { alternate } from '../support/postgres.ts';
 import { withStore } from '../support/repositories.ts';
 import { quietRun } from '../support/run.ts';
 import { openStage, type Stage, until } from '../support/stage.ts';
-import { assertRestorable, idsWithParts, letArchive, listed, removeWal, walsenders } from './support.ts';
+import { asNew, assertRestorable, idsWithParts, letArchive, listed, removeWal, walsenders } from './support.ts';
 
 let stage: Stage;
-afterEach(() => stage?.dispose());
 
 /** The cluster, on a repository that goes wrong by plan. */
 function onFaulty(...plan: FaultPlan): Stage['cluster'] {
@@ -44,9 +43,11 @@ const walsenderPid = (): number => {
 };
 
 describe.each(alternate(0))('on PostgreSQL %s', (major) => {
-  beforeEach(async () => {
+  beforeAll(async () => {
     stage = await openStage({ major });
   });
+  afterAll(() => stage?.dispose());
+  beforeEach(() => asNew(stage));
 
   test('invariant 1: a backup whose WAL is not all in the repository is not committed', async () => {
     await stage.letShip(false);
@@ -110,9 +111,11 @@ describe.each(alternate(0))('on PostgreSQL %s', (major) => {
 });
 
 describe.each(alternate(1))('on PostgreSQL %s', (major) => {
-  beforeEach(async () => {
+  beforeAll(async () => {
     stage = await openStage({ major });
   });
+  afterAll(() => stage?.dispose());
+  beforeEach(() => asNew(stage));
 
   test('a server that falls silent is given up, and named', async () => {
     let pid = 0;

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { awaitWal, commit, copyBase, takeBackup } from '../../backup/backup.ts';
 import { findPending, type PendingBackup, savePending } from '../../backup/pending.ts';
 import { hasCode } from '../../core/errors.ts';
@@ -10,10 +10,17 @@ import type { BackupRecord } from '../../repository/record.ts';
 import { alternate } from '../support/postgres.ts';
 import { quietRun } from '../support/run.ts';
 import { openStage, type Stage, until } from '../support/stage.ts';
-import { assertRestorable, idsWithParts, letArchive, listed, startBackupProcess, walsenders } from './support.ts';
+import {
+  asNew,
+  assertRestorable,
+  idsWithParts,
+  letArchive,
+  listed,
+  startBackupProcess,
+  walsenders,
+} from './support.ts';
 
 let stage: Stage;
-afterEach(() => stage?.dispose());
 
 /** As if nobody had touched it for three days. */
 function age(id: string): void {
@@ -22,9 +29,11 @@ function age(id: string): void {
 }
 
 describe.each(alternate(0))('on PostgreSQL %s', (major) => {
-  beforeEach(async () => {
+  beforeAll(async () => {
     stage = await openStage({ major });
   });
+  afterAll(() => stage?.dispose());
+  beforeEach(() => asNew(stage));
 
   test('scenario 1: killed while it copies, a backup leaves nothing listed and the server free, and the retry finishes', async () => {
     const killed = await startBackupProcess(stage, 'copying');
@@ -69,9 +78,11 @@ describe.each(alternate(0))('on PostgreSQL %s', (major) => {
 });
 
 describe.each(alternate(1))('on PostgreSQL %s', (major) => {
-  beforeEach(async () => {
+  beforeAll(async () => {
     stage = await openStage({ major });
   });
+  afterAll(() => stage?.dispose());
+  beforeEach(() => asNew(stage));
 
   test('scenario 1: killed while PostgreSQL waits for its archiver, a backup leaves a walsender that the retry ends', async () => {
     await letArchive(stage, false);

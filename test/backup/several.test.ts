@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { awaitWal, commit, copyBase, placesOf, takeBackup } from '../../backup/backup.ts';
 import { copyCluster } from '../../copy/cluster.ts';
 import { PgproofError } from '../../core/errors.ts';
@@ -20,10 +20,9 @@ import { quietRun } from '../support/run.ts';
 import { openStage, type Stage } from '../support/stage.ts';
 import { tempDir } from '../support/temp.ts';
 import { type Two, withFar } from '../support/two.ts';
-import { assertRestorable, idsWithParts, listed } from './support.ts';
+import { asNew, assertRestorable, idsWithParts, listed } from './support.ts';
 
 let stage: Stage;
-afterEach(() => stage?.dispose());
 
 const at = (cluster: ProtectedCluster): Stage => ({ ...stage, cluster });
 const fail = (key: RegExp): FaultPlan[number] => ({ on: 'create', key, fault: { kind: 'fail' } });
@@ -33,9 +32,11 @@ describe.each(alternate(1))('a backup to two repositories, PostgreSQL %s', (majo
   const open = async (required?: string[]) => {
     two = await withFar(stage, required === undefined ? {} : { required });
   };
-  beforeEach(async () => {
+  beforeAll(async () => {
     stage = await openStage({ major });
   });
+  afterAll(() => stage?.dispose());
+  beforeEach(() => asNew(stage));
 
   test('is in both, byte for byte the same, and each restores by itself', async () => {
     await open();

@@ -1,6 +1,6 @@
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -94,6 +94,20 @@ export async function assertRestorable(stage: Stage, record: BackupRecord): Prom
   const folder = tempDir();
   await unpackBackup(stage.cluster, record, folder);
   execFileSync(join(stage.server.bin, 'pg_verifybackup'), ['-n', folder]);
+}
+
+/** As if nobody had ever backed it up, and as it should be: what a test leaves, also one that fails, is in no other one's way. */
+export async function asNew(stage: Stage): Promise<void> {
+  const { server, cluster, folder } = stage;
+  if (!server.running()) await server.start();
+  await stage.letShip(true);
+  await letArchive(stage, true);
+  await server.sql(`SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE backend_type = 'walsender'`);
+  const { store } = cluster.repository;
+  for await (const { key } of store.list(`${cluster.name}/`))
+    if (/\/(base|backups|holds)\//.test(key)) await store.remove(key);
+  for (const name of readdirSync(cluster.paths.backups)) rmSync(join(cluster.paths.backups, name), { recursive: true });
+  rmSync(join(folder, 'far'), { recursive: true, force: true });
 }
 
 /** Whether PostgreSQL's archiver gets rid of finished WAL. */
