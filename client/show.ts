@@ -56,6 +56,7 @@ function render(record: BackupRecord, places: readonly [string, string][]): stri
     ['verified', `${record.verified.files} files against ${record.verified.against} while ${record.verified.how}`],
     ['signature', record.signature === null ? 'none' : `valid, key ${record.signature.keyId}`],
     ...places,
+    ...(record.notes ?? []).map((note): [string, string] => ['note', note]),
   ];
   const parts = record.tablespaces.flatMap((tablespace) =>
     tablespace.parts.map((part) => [part.key, formatBytes(part.storedBytes), part.sha256]),

@@ -100,7 +100,6 @@ export const errorKinds = {
   'backup-unverified': { permanent: false, exit: 1 },
   'dump-incomplete': { permanent: true, exit: 1 },
   'manifest-invalid': { permanent: true, exit: 1 },
-  'manifest-missing': { permanent: true, exit: 3 },
   'tar-invalid': { permanent: true, exit: 3 },
 
   'plan-missing': { permanent: true, exit: 2 },

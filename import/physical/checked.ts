@@ -8,8 +8,8 @@ import type { Opening } from '../peel.ts';
 import { archiveOf } from './begin.ts';
 import type { OldBase } from './layout.ts';
 
-/** What the archives of a base backup came to, read to their ends. */
-export type ReadBase = { files: number; bytes: number; control: Kept['control'] };
+/** What the archives of a base backup came to, read to their ends. `passed`: files that no manifest knew. */
+export type ReadBase = { files: number; bytes: number; control: Kept['control']; passed: Passed };
 
 type Each = (tablespace: string, chunks: AsyncIterable<Buffer>) => Promise<void>;
 
@@ -46,8 +46,13 @@ export async function readWhole(
     await each(name, tapped());
     control ??= tap.kept.control;
   }
-  if (manifest !== null) return { ...verifyPassed(manifest, passed, algorithm), control };
-  return { files: passed.size, bytes: [...passed.values()].reduce((sum, { bytes }) => sum + bytes, 0), control };
+  if (manifest !== null) return { ...verifyPassed(manifest, passed, algorithm), control, passed };
+  return {
+    files: passed.size,
+    bytes: [...passed.values()].reduce((sum, { bytes }) => sum + bytes, 0),
+    control,
+    passed,
+  };
 }
 
 /** Those that are there; `pgdata` last: what a tablespace holds is read before the folder that links to it. */

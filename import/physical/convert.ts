@@ -3,6 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { noteBegun } from '../../backup/begun.ts';
 import { commit } from '../../backup/commit.ts';
+import type { WalRange } from '../../backup/manifest.ts';
 import { type PendingBackup, savePending } from '../../backup/pending.ts';
 import { suffixOf } from '../../codec/sealing.ts';
 import { PgproofError } from '../../core/errors.ts';
@@ -22,11 +23,18 @@ import type { BackupRecord, EraRecord } from '../../repository/record.ts';
 import type { Begin } from './begin.ts';
 import { readWhole } from './checked.ts';
 import type { OldBase } from './layout.ts';
-import { endInLabels, rangeIn } from './opened.ts';
+import { endInLabels } from './opened.ts';
+import { makeManifest } from './own-manifest.ts';
 import { withScratch } from './restore.ts';
 import { unpackOwnWal } from './segments.ts';
 import { takeSegment } from './take-wal.ts';
 import type { Taking } from './taking.ts';
+
+/** What is known of it before it is read: where it begins and what WAL it needs; `manifest` null where it has none. */
+export type Known = { begin: Begin; range: WalRange; manifest: Buffer | null };
+
+const unproven =
+  'it had no backup_manifest: its files were held against nothing, and the manifest that it has now was made when it was taken over; only a drill or a restore tells whether they are right';
 
 /**
  * Makes a backup of an old base backup: stored and held against its manifest in one pass, committed like any other. WAL first: a
@@ -37,14 +45,11 @@ import type { Taking } from './taking.ts';
 export async function convert(
   taking: Taking,
   base: OldBase,
-  begin: Begin,
-  manifest: Buffer,
+  { begin, range, manifest }: Known,
   run: Run,
 ): Promise<BackupRecord> {
   const { cluster, copies, gate, order } = taking;
   const id = runId(new Date(), 'full', randomBytes(4).toString('hex'));
-  const range = rangeIn(manifest);
-  if (range === undefined) throw new PgproofError('manifest-invalid', `the manifest of ${base.name} names no WAL`);
   const needed = { timeline: range.timeline, from: range.startLsn, to: range.endLsn };
   if (gate.cuts.some(({ ranges }) => crossesAny(needed, ranges))) throw expired(base);
   await noteBegun(cluster, id);
@@ -60,7 +65,8 @@ export async function convert(
     });
     const key = manifestKey(cluster.name, gate.era.era, id, suffixOf(sealing));
     const ofManifest = { ...job, keyOf: () => key, maxStoredBytes: Number.POSITIVE_INFINITY };
-    const [stored] = await storeStream(ofManifest, [manifest]);
+    const [stored] = await storeStream(ofManifest, [manifest ?? makeManifest(read.passed, range, gate.era)]);
+    const held = manifest === null ? { files: 0, bytes: 0 } : { files: read.files, bytes: read.bytes };
     const pending: PendingBackup = {
       ...(await factsOf(taking, begin, read.control, scratch, run)),
       id,
@@ -70,8 +76,8 @@ export async function convert(
       tablespaces,
       manifest: stored as BackupRecord['manifest'],
       codec: { compression: 'zstd', cipher: sealing.cipher },
-      verified: { files: read.files, bytes: read.bytes, against: 'backup_manifest', how: 'streaming' },
-      notes: [`taken over from ${base.name}, which an older script made`],
+      verified: { ...held, against: 'backup_manifest', how: 'streaming' },
+      notes: [`taken over from ${base.name}, which an older script made`, ...(manifest === null ? [unproven] : [])],
       copies: copies.live.map(({ name }) => name),
       dropped: [...copies.dropped],
     };

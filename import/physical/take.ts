@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { placesOf } from '../../backup/commit.ts';
+import type { WalRange } from '../../backup/manifest.ts';
 import { asPgproofError, PgproofError } from '../../core/errors.ts';
+import { parseLsn } from '../../core/lsn.ts';
 import type { Run } from '../../core/run.ts';
 import { copiesToBe } from '../../parts/copies.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
@@ -10,13 +12,14 @@ import { reported } from '../../report/file.ts';
 import { listBackups } from '../../repository/catalogue.ts';
 import { requireEra } from '../../repository/eras.ts';
 import { assertOwner } from '../../repository/owner.ts';
-import type { BackupRecord } from '../../repository/record.ts';
+import type { BackupRecord, EraRecord } from '../../repository/record.ts';
+import type { Repository } from '../../repository/repository.ts';
 import { gatherKnown } from '../../wal/known.ts';
-import type { Opening } from '../peel.ts';
 import { type Begin, readBegin } from './begin.ts';
 import { convert } from './convert.ts';
 import { findBase, findBases, findWal, type OldBase } from './layout.ts';
-import { rangeIn } from './opened.ts';
+import { endInLabels, openBase, rangeIn } from './opened.ts';
+import { withScratch } from './restore.ts';
 import { readPlain } from './segments.ts';
 import { openGate, type TakenWal, takeWal } from './take-wal.ts';
 import type { TakeOrder, Taking } from './taking.ts';
@@ -31,7 +34,7 @@ export type TakenPhysical = {
 
 /**
  * Takes an old physical folder over into the cluster's repositories: its WAL as old WAL of the current era, each base backup as a
- * backup, held against its manifest as it passes. Repeating it takes what is missing. The folder is only read.
+ * backup, held against its manifest as it passes, where it has one. Repeating it takes what is missing. The folder is only read.
  * @throws {PgproofError} `era-undeclared`, `owner-other`, `cluster-busy`; `passphrase-missing`, `passphrase-wrong`; what the store says.
  */
 export async function takeBases(cluster: ProtectedCluster, order: TakeOrder, run: Run): Promise<TakenPhysical> {
@@ -40,7 +43,10 @@ export async function takeBases(cluster: ProtectedCluster, order: TakeOrder, run
     order.bases === null ? await findBases(dir) : await Promise.all(order.bases.map((name) => findBase(dir, name)));
   const era = await requireEra(cluster.repository, cluster.name, { signal: run.signal });
   const copies = copiesToBe(cluster);
-  for (const repository of copies.live) await assertOwner(repository, cluster, { signal: run.signal });
+  await copies.each(run.signal, async (repository, signal) => {
+    await assertOwner(repository, cluster, { signal });
+    refuseOtherEra(era, await requireEra(repository, cluster.name, { signal }), repository);
+  });
   const holder = { operation: 'import', id: randomBytes(4).toString('hex') };
   return withClusterLock(
     cluster,
@@ -61,12 +67,22 @@ export async function takeBases(cluster: ProtectedCluster, order: TakeOrder, run
   );
 }
 
+/** One backup has one era, wherever it lies. */
+function refuseOtherEra({ era }: EraRecord, other: EraRecord, { name }: Repository): void {
+  if (other.era === era) return;
+  throw new PgproofError('era-mismatch', `the repository '${name}' expects ${other.era}, and the nearest ${era}`, {
+    facts: { repository: name, eras: [era, other.era] },
+    hint: 'They were filled apart from each other. Bring them together: pgproof copy',
+  });
+}
+
 async function takeOne(taking: Taking, base: OldBase, result: TakenPhysical, run: Run): Promise<void> {
   const { cluster, order } = taking;
   try {
     const begin = await readBegin(base, order.opening, run.signal);
-    const manifest = await manifestOf(base, order.opening, run.signal);
-    const existing = await takenBefore(taking, begin, manifest, run.signal);
+    const manifest = base.manifest === null ? null : await readPlain(base.manifest, order.opening, run.signal);
+    const range = rangeIn(manifest) ?? (await rangeOf(taking, base, begin, run));
+    const existing = await takenBefore(taking, range, run.signal);
     if (existing !== undefined) {
       result.taken.push({ base: base.name, backupId: existing.id, existed: true });
       return;
@@ -75,7 +91,7 @@ async function takeOne(taking: Taking, base: OldBase, result: TakenPhysical, run
     const asked = { operation: 'backup', workflow: null, requestedBy, reason, mode: 'import' } as const;
     let backupId = '';
     await reported(cluster, asked, async (started) => {
-      const record = await convert(taking, base, begin, manifest, run);
+      const record = await convert(taking, base, { begin, range, manifest }, run);
       backupId = record.id;
       return backupOutcome(record, started, await placesOf(cluster, record, { signal: run.signal }));
     });
@@ -92,7 +108,6 @@ const aboutTheBase: ReadonlySet<string> = new Set([
   'backup-unverified',
   'backup-deleted',
   'manifest-invalid',
-  'manifest-missing',
   'tar-invalid',
   'object-damaged',
   'object-missing',
@@ -104,31 +119,22 @@ const aboutTheBase: ReadonlySet<string> = new Set([
   'segment-not-archived',
 ]);
 
-async function manifestOf(base: OldBase, opening: Opening, signal: AbortSignal): Promise<Buffer> {
-  if (base.manifest !== null) return readPlain(base.manifest, opening, signal);
-  throw new PgproofError(
-    'manifest-missing',
-    `${base.name} has no backup_manifest, so that nothing proves that its files are right`,
-    {
-      facts: { base: base.name },
-      hint: `It stays where it is, and can be restored from there: pgproof import restore DIR ${base.name} --to TARGET --into FOLDER`,
-    },
-  );
+/** Without a manifest: until where the archive says that the copy went, or the WAL itself. */
+async function rangeOf({ wal, order }: Taking, base: OldBase, begin: Begin, run: Run): Promise<WalRange> {
+  const { timeline, startLsn } = begin;
+  const ended = await endInLabels(begin, wal, order.opening, run.signal);
+  const endIn = async (scratch: string) => (await openBase(order.dir, base.name, order, scratch, run)).record.stopLsn;
+  return { timeline, startLsn, endLsn: ended?.stopLsn ?? parseLsn(await withScratch(order.place, endIn)) };
 }
 
 /** One base backup of a cluster begins at one position: taken again it would be the same. */
 async function takenBefore(
   { cluster, gate }: Taking,
-  begin: Begin,
-  manifest: Buffer,
+  { timeline, startLsn, endLsn }: WalRange,
   signal: AbortSignal,
 ): Promise<BackupRecord | undefined> {
-  const stopLsn = rangeIn(manifest)?.endLsn;
   const entries = await listBackups(cluster.repository, cluster.keys, cluster.name, { signal });
   return entries
     .flatMap((entry) => (entry.state === 'whole' && entry.era === gate.era.era ? [entry.record] : []))
-    .find(
-      (record) =>
-        record.timeline === begin.timeline && record.startLsn === begin.startLsn && record.stopLsn === stopLsn,
-    );
+    .find((record) => record.timeline === timeline && record.startLsn === startLsn && record.stopLsn === endLsn);
 }

@@ -1,16 +1,22 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type ManifestFile, readManifest, type WalRange } from '../../backup/manifest.ts';
 import { parseTarget } from '../../core/target.ts';
 import { importPlace } from '../../host/import.ts';
 import type { Opening } from '../../import/peel.ts';
+import { readWhole } from '../../import/physical/checked.ts';
+import { findBase } from '../../import/physical/layout.ts';
 import { listBases } from '../../import/physical/list.ts';
-import { openBase, type Place } from '../../import/physical/opened.ts';
+import { openBase, type Place, rangeIn } from '../../import/physical/opened.ts';
+import { makeManifest } from '../../import/physical/own-manifest.ts';
 import { planOld } from '../../import/physical/plan.ts';
 import { restoreBase } from '../../import/physical/restore.ts';
+import { readPlain } from '../../import/physical/segments.ts';
 import { takeBases } from '../../import/physical/take.ts';
 import { verifyBase } from '../../import/physical/verify.ts';
 import { listBackups } from '../../repository/catalogue.ts';
+import { requireEra } from '../../repository/eras.ts';
 import { planRestore } from '../../restore/plan.ts';
 import { startRestore } from '../../restore/start.ts';
 import { ask } from '../restore/support.ts';
@@ -193,19 +199,46 @@ describe.each(alternate(0))('what the old physical script left, on PostgreSQL %s
         quietRun(),
       );
 
-    test('WAL becomes old WAL of the era, the base a backup; one without a manifest is refused with the reason', async () => {
+    test('WAL becomes old WAL of the era, each base a backup; one without a manifest gets one, and says that nothing proves it', async () => {
       const { wal, taken, refused } = await take();
       expect(wal.refused).toEqual([]);
       expect(wal.stored).toBeGreaterThanOrEqual(4);
-      expect(taken).toEqual([{ base: first, backupId: expect.stringContaining('-full-'), existed: false }]);
-      expect(refused).toMatchObject([{ base: second, error: { code: 'manifest-missing' } }]);
+      const backupId = expect.stringContaining('-full-');
+      expect(taken).toEqual([first, second].map((base) => ({ base, backupId, existed: false })));
+      expect(refused).toEqual([]);
+      const { repository, keys, name } = stage.cluster;
+      const [proven, unproven] = await listBackups(repository, keys, name);
+      expect(proven).toMatchObject({ record: { verified: { files: expect.any(Number) } } });
+      expect(unproven).toMatchObject({
+        record: {
+          verified: { files: 0, bytes: 0 },
+          notes: [expect.anything(), expect.stringMatching(/held against nothing/)],
+        },
+      });
     });
 
     test('again takes nothing twice', async () => {
       const { wal, taken } = await take();
       expect({ stored: wal.stored, refused: wal.refused }).toEqual({ stored: 0, refused: [] });
-      expect(taken).toMatchObject([{ base: first, existed: true }]);
-      expect(await listBackups(stage.cluster.repository, stage.cluster.keys, 'shop')).toHaveLength(1);
+      expect(taken).toMatchObject([
+        { base: first, existed: true },
+        { base: second, existed: true },
+      ]);
+      expect(await listBackups(stage.cluster.repository, stage.cluster.keys, 'shop')).toHaveLength(2);
+    });
+
+    test('the manifest that one gets lists what PostgreSQL itself would have listed', async () => {
+      const base = await findBase(script.dir, first);
+      const theirs = await readPlain(base.manifest as string, secret, quietRun().signal);
+      const { passed } = await readWhole(base, null, secret, quietRun());
+      const era = await requireEra(stage.cluster.repository, 'shop');
+      const ours = makeManifest(passed, rangeIn(theirs) as WalRange, era);
+      const read = (manifest: Buffer) => {
+        const files: ManifestFile[] = [];
+        const rest = readManifest(manifest, (file) => files.push(file));
+        return { ...rest, files: files.sort((a, b) => (a.path < b.path ? -1 : 1)) };
+      };
+      expect(read(ours)).toEqual(read(theirs));
     });
 
     test('and is planned from there to the same point; `npm run test:full` carries it out', async () => {
