@@ -107,8 +107,11 @@ function teller({ say, run }: Session): (state: RunState) => void {
   return ({ step, state, attempt, progress, lastFailure }) => {
     const stands = `${step} ${state} ${attempt}`;
     if (stands !== last && (attempt > 1 || state === 'waiting')) {
+      const what = step.startsWith('waiting')
+        ? step
+        : `step ${step} ${state === 'waiting' ? 'waits to be taken' : 'runs'}`;
       say(
-        `  ${step}: ${state}${attempt > 1 ? `, attempt ${attempt}` : ''}${lastFailure === null ? '' : ` (before: ${lastFailure})`}`,
+        `  ${what}${attempt > 1 ? `, attempt ${attempt}` : ''}${lastFailure === null ? '' : ` (before: ${lastFailure})`}`,
       );
     }
     last = stands;

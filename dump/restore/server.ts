@@ -121,11 +121,13 @@ async function whatItHolds(client: SqlClient): Promise<Pick<FoundDatabase, 'hold
   const row = z.object({ relations: z.coerce.number(), functions: z.coerce.number(), schemas: z.coerce.number() });
   const { relations, functions, schemas } = await queryOne(client, contentQuery, [], row);
   const parts = [
-    [relations, 'tables, views and sequences'],
-    [functions, 'functions'],
-    [schemas, 'schemas'],
+    [relations, 'table, view or sequence', 'tables, views and sequences'],
+    [functions, 'function', 'functions'],
+    [schemas, 'schema', 'schemas'],
   ] as const;
-  const there = parts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`);
+  const there = parts
+    .filter(([count]) => count > 0)
+    .map(([count, one, many]) => `${count} ${count === 1 ? one : many}`);
   const tables = await query(client, userTables, [], z.object({ schema: z.string(), name: z.string() }));
   const found = await query(
     client,
