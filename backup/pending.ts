@@ -11,7 +11,7 @@ import { writeDurably } from '../storage/durable-file.ts';
 import type { WalRange } from '../wal/await.ts';
 
 /** A backup that is copied and verified, and not committed: its record, still unsigned, in this host's state. */
-export const pendingBackup = backupRecord.omit({ signature: true }).extend({
+const pendingBackup = backupRecord.omit({ signature: true }).extend({
   /** Names of the repositories that hold the copy. Absent in one that was made before there could be several. */
   copies: z.array(z.string()).optional(),
   /** Those that it was meant to get into, too, and why it did not. */

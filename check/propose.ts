@@ -10,7 +10,7 @@ import { roleSql } from './role.ts';
 export type { Proposal, SettingChange } from './proposal.ts';
 
 /** A base backup takes one sender, and a second must be free for a standby or another tool. */
-export const leastWalSenders = 2;
+const leastWalSenders = 2;
 
 /**
  * What a superuser has to do in this server before pgproof can protect it. Asks nothing and changes nothing.

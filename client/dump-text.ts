@@ -51,7 +51,7 @@ function partText({ content, part }: { content: DumpRecord['content']; part: str
 }
 
 /** A name may hold what a terminal would obey. */
-export function databaseText({ kind, database }: { kind: DumpKind; database: string | null }): string {
+function databaseText({ kind, database }: { kind: DumpKind; database: string | null }): string {
   if (database === null) return kind === 'globals' ? '(globals)' : '(whole server)';
   return /\p{Cc}/u.test(database) ? JSON.stringify(database) : database;
 }

@@ -66,11 +66,6 @@ export async function startOperation<O extends Feature>(
   return { operation, workflowId, runId, url: pageOf(settings, workflowId, runId) };
 }
 
-/** Asks the run to stop: its step cleans up and writes its report first. */
-export async function cancelOperation({ client }: Temporal, run: StartedRun): Promise<void> {
-  await client.workflow.getHandle(run.workflowId, run.runId).cancel();
-}
-
 /** The commands of Temporal's own tool, for somebody who detached: they need nothing of ours. */
 export function commandsFor({ address, namespace, embedded }: TemporalSettings, { workflowId }: StartedRun) {
   const temporal = toolOf(embedded);

@@ -19,7 +19,7 @@ import { Slices } from './slices.ts';
  */
 
 export const gcmHeaderBytes = 40;
-export const gcmKeyBytes = 32;
+const gcmKeyBytes = 32;
 const saltBytes = 32;
 const segmentBytes = 1 << 20;
 

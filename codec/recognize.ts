@@ -4,9 +4,6 @@ import { zstdMagic } from './frames.ts';
 import { gcmHeaderBytes } from './gcm.ts';
 import type { Cipher } from './sealing.ts';
 
-/** How many bytes from the start of an object tell how it was sealed. */
-export const recognizableBytes = ageMagic.length;
-
 /**
  * The ciphers that an object may be sealed with, by its first bytes: one of them, the three CBC ciphers together (their header
  * does not tell the length of the key), or none where it is nothing of ours. It says nothing about the key.

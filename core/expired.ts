@@ -59,7 +59,7 @@ export type ExpiredDumps = z.infer<typeof expiredDumps>;
 export const noDumps: ExpiredDumps = { kept: [], keptDumps: 0, deleted: [], deletedDumps: 0 };
 
 /** What became of one repository. */
-export const expiredRepository = z.object({
+const expiredRepository = z.object({
   repository: z.string(),
   /** `planned`: a dry run. `refused`: a person has to confirm it. */
   outcome: z.enum(['planned', 'done', 'refused', 'failed']),

@@ -69,7 +69,7 @@ export function crossesAny(range: WalRange, others: readonly WalRange[]): boolea
 }
 
 /** Whether two ranges have a byte in common. */
-export function crosses(a: WalRange, b: WalRange): boolean {
+function crosses(a: WalRange, b: WalRange): boolean {
   return a.timeline === b.timeline && beginsBefore(a.from, b.to) && beginsBefore(b.from, a.to);
 }
 

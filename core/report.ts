@@ -200,7 +200,7 @@ export type DumpResult = z.infer<typeof dumpResult>;
 const counted = z.object({ objects: z.number(), bytes: z.number() });
 
 /** How far a copy is behind its source, at the end of the run. */
-export const copyLag = z.object({
+const copyLag = z.object({
   /** Between the newest heartbeats that the two hold; null, with the reason, where this host knows none. */
   seconds: z.number().nullable(),
   reason: z.string().nullable(),
@@ -216,7 +216,7 @@ export const copyLag = z.object({
 export type CopyLag = z.infer<typeof copyLag>;
 
 /** An object that was not copied, and why. `permanent`: trying again does not mend it. */
-export const copyRefusal = z.object({
+const copyRefusal = z.object({
   key: z.string(),
   code: z.string(),
   message: z.string(),
@@ -225,7 +225,7 @@ export const copyRefusal = z.object({
 export type CopyRefusal = z.infer<typeof copyRefusal>;
 
 /** What the attempt to copy to one repository came to. */
-export const copyTarget = z.object({
+const copyTarget = z.object({
   to: z.string(),
   /** `complete`: it holds all that the source held when the run began; `incomplete`: all but what was refused; `failed`: see error. */
   outcome: z.enum(['complete', 'incomplete', 'failed']),

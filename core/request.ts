@@ -28,7 +28,6 @@ const asked = {
 };
 
 export const backupRequest = z.object(asked);
-export type BackupRequest = z.output<typeof backupRequest>;
 
 /** A label of dumps that retention goes by. */
 const tier = z.string().refine(isName, 'not a name: 1 to 63 lower-case letters, digits and dashes');
@@ -98,7 +97,6 @@ export const copyRequest = z.object({
   /** Name of the repository to copy from; without it, the nearest. */
   from: repository,
 });
-export type CopyRequest = z.output<typeof copyRequest>;
 
 /** Percent: 10,000 runs read everything once. Smaller ones would never come round. */
 export const leastShare = 0.01;
@@ -124,7 +122,6 @@ export type VerifyRequest = z.output<typeof verifyRequest>;
 
 /** Makes sure that the WAL written until now is in the repositories, and compares with the objective. */
 export const walSyncRequest = z.object(asked);
-export type WalSyncRequest = z.output<typeof walSyncRequest>;
 
 export const expireRequest = z.object({
   ...asked,
@@ -140,7 +137,6 @@ export type Operation = (typeof operations)[number];
 
 /** Asks whether a cluster can be backed up, on each of its hosts. Leaves no report. */
 export const checkRequest = z.object({ cluster });
-export type CheckRequest = z.output<typeof checkRequest>;
 
 /** What a worker can be asked for: all that leaves a report, and `check`. */
 export const features = [...operations, 'check'] as const;

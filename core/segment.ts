@@ -72,10 +72,6 @@ export function segmentEnd(name: SegmentName, segmentBytes: number): Lsn {
   return formatLsn((segmentNumber(name, segmentBytes) + 1n) * BigInt(segmentBytes));
 }
 
-export function nextSegment(name: SegmentName, segmentBytes: number): SegmentName {
-  return segmentName(timelineOf(name), segmentNumber(name, segmentBytes) + 1n, segmentBytes);
-}
-
 /**
  * The segments that hold the bytes [start, end): a stop LSN on a boundary needs only the segment before it.
  * Both positions on one timeline; empty when end ≤ start.

@@ -3,7 +3,7 @@ import { PgproofError } from './errors.ts';
 import { parseLsn } from './lsn.ts';
 import { instantsAt } from './zone.ts';
 
-export const targetTypes = ['time', 'latest', 'immediate', 'lsn', 'xid', 'name', 'backup'] as const;
+const targetTypes = ['time', 'latest', 'immediate', 'lsn', 'xid', 'name', 'backup'] as const;
 
 /** Where a recovery stops. `value` is null for `latest` and `immediate`; a time is ISO-8601 UTC. `timeline` null: the newest adopted one. */
 export const recoveryTarget = z.object({

@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { phase } from './report.ts';
 
 /** A place in the WAL, and the time that belongs to it where one is known. */
-export const walPosition = z.object({ lsn: z.string(), at: z.iso.datetime().nullable() });
+const walPosition = z.object({ lsn: z.string(), at: z.iso.datetime().nullable() });
 export type WalPosition = z.infer<typeof walPosition>;
 
 /** What cannot be restored any more because of one finding, as far as nothing else serves. */
@@ -34,7 +34,7 @@ export type Repaired = z.infer<typeof repaired>;
  * damaged: its bytes are not what they should be · missing: something that is there needs it · conflict: one name, two
  * contents · foreign: the layout does not know it; it does no harm to a restore.
  */
-export const findingKind = z.enum(['damaged', 'missing', 'conflict', 'foreign']);
+const findingKind = z.enum(['damaged', 'missing', 'conflict', 'foreign']);
 export type FindingKind = z.infer<typeof findingKind>;
 
 export const finding = z.object({
@@ -54,7 +54,7 @@ export type Finding = z.infer<typeof finding>;
 const verdict = z.enum(['passed', 'failed', 'inconclusive']);
 
 /** What one repository came to. */
-export const verifiedRepository = z.object({
+const verifiedRepository = z.object({
   repository: z.string(),
   repositoryId: z.string().nullable(),
   verdict,

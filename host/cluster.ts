@@ -84,7 +84,7 @@ export function clusterPaths(stateDir: string, name: string): ClusterPaths {
 }
 
 /** The keys the cluster's config names; `noKeys` when it names none. */
-export async function openKeys(host: Host, config: ClusterConfig): Promise<{ keys: KeyRing; walKeys: KeyRing }> {
+async function openKeys(host: Host, config: ClusterConfig): Promise<{ keys: KeyRing; walKeys: KeyRing }> {
   const open = (name: string) => readKeyFile(host.config.keys[name]!.file);
   const keys = config.key === undefined ? noKeys : await open(config.key);
   return { keys, walKeys: config.walKey === undefined ? keys : await open(config.walKey) };

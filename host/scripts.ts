@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** The two scripts that PostgreSQL runs, by the names they have in its settings. */
-export const walScripts = ['archive-wal', 'restore-wal'] as const;
+const walScripts = ['archive-wal', 'restore-wal'] as const;
 
 /**
  * Puts copies of the two shell scripts into the state folder, because PostgreSQL must never point into a checkout or a

@@ -62,7 +62,7 @@ export async function readControlData(
 }
 
 /** Reads the output of pg_controldata under LC_ALL=C. */
-export function parseControlData(text: string): ControlData {
+function parseControlData(text: string): ControlData {
   const lines = text.split('\n').map((line) => /^([^:]+):\s+(.*)$/.exec(line));
   const result = controlData.safeParse(
     Object.fromEntries(lines.flatMap((match) => (match ? [[match[1], match[2]]] : []))),

@@ -5,12 +5,12 @@ import { ciphers, type Sealing } from '../codec/sealing.ts';
 import { compactTime } from '../core/ids.ts';
 import type { KeyCipher, KeySet } from './keys.ts';
 
-export const keyIdPattern = /^key-[0-9TZ]+-[0-9a-f]{8}$/;
+const keyIdPattern = /^key-[0-9TZ]+-[0-9a-f]{8}$/;
 
 const bytes32 = z.string().regex(/^[A-Za-z0-9+/]{43}=$/);
 
 /** One key set as a key file has it. Which of the optional fields are there follows from its cipher and from who holds it. */
-export const keySetDocument = z.looseObject({
+const keySetDocument = z.looseObject({
   id: z.string().regex(keyIdPattern),
   cipher: z.enum(ciphers),
   /** AES: 32 bytes, base64. The passphrase of the CBC ciphers is the same in base64url, so that a shell can pass it on. */

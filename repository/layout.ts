@@ -13,6 +13,12 @@ export const readmeKey = 'README.txt';
 /** What a stored object's name says of how it was coded, in the order it was applied. */
 export type CodecSuffix = '.zst' | '.zst.enc';
 
+/** @param prefix of the backups of an era, or of the dumps of a cluster. */
+export const commitKey = (prefix: string, id: string): string => `${prefix}${id}.json`;
+/** Each deleter writes one of its own, so that withdrawing one never withdraws another's. @param deleter 8 hex digits. */
+export const tombstoneKey = (prefix: string, id: string, deleter: string): string =>
+  `${prefix}${id}.${deleter}.deleted.json`;
+
 export const keysPrefix = 'keys/';
 /** A key set and all older ones, wrapped: they open with a passphrase, or with the identity of a recipient. @param wrapper `passphrase-` or `recipient-` and 8 hex digits. */
 export const wrapperKey = (keyId: string, wrapper: string): string => `${keysPrefix}${keyId}/${wrapper}.json`;
@@ -22,10 +28,8 @@ export const eraKey = (cluster: string, era: string): string => `${cluster}/eras
 
 export const backupPrefix = (cluster: string, era: string): string => `${cluster}/${era}/backups/`;
 /** The commit file: a backup exists from the moment this object does. */
-export const backupKey = (cluster: string, era: string, id: string): string => `${cluster}/${era}/backups/${id}.json`;
-/** Each deleter writes one of its own, so that withdrawing one never withdraws another's. @param deleter 8 hex digits. */
-export const tombstoneKey = (cluster: string, era: string, id: string, deleter: string): string =>
-  `${cluster}/${era}/backups/${id}.${deleter}.deleted.json`;
+export const backupKey = (cluster: string, era: string, id: string): string =>
+  commitKey(backupPrefix(cluster, era), id);
 
 export const eraBasePrefix = (cluster: string, era: string): string => `${cluster}/${era}/base/`;
 export const basePrefix = (cluster: string, era: string, id: string): string => `${eraBasePrefix(cluster, era)}${id}/`;
@@ -64,10 +68,7 @@ export const releasedHoldKey = (cluster: string, id: string): string => `${holdP
 
 export const dumpPrefix = (cluster: string): string => `${cluster}/dumps/`;
 /** The commit file of a dump. */
-export const dumpKey = (cluster: string, id: string): string => `${dumpPrefix(cluster)}${id}.json`;
-/** As `tombstoneKey`. */
-export const dumpTombstoneKey = (cluster: string, id: string, deleter: string): string =>
-  `${dumpPrefix(cluster)}${id}.${deleter}.deleted.json`;
+export const dumpKey = (cluster: string, id: string): string => commitKey(dumpPrefix(cluster), id);
 export const dumpPartPrefix = (cluster: string, id: string): string => `${dumpPrefix(cluster)}${id}/`;
 /** What a dump's stream is: one of pg_dump's formats (a directory lies in a tar), or SQL. */
 export type DumpStream = 'dump.custom' | 'dump.directory.tar' | 'dump.tar' | 'dump.sql' | 'globals.sql';

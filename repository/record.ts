@@ -17,7 +17,6 @@ export const repositoryRecord = z.object({
   repositoryId: z.uuid(),
   createdAt: time,
 });
-export type RepositoryRecord = z.infer<typeof repositoryRecord>;
 
 /** One initialised data directory's life: the WAL of two eras never mixes. `id` is 0001-pg15-<system identifier>. */
 export const eraRecord = z.object({
@@ -41,7 +40,6 @@ export const codec = z.object({
   compression: z.literal('zstd'),
   cipher: z.enum(['none', ...ciphers]),
 });
-export type Codec = z.infer<typeof codec>;
 
 /** One stored object. `sha256` and `storedBytes` are of the bytes as stored, `plainBytes` of what they decode to. */
 const storedPart = z.object({
@@ -242,13 +240,6 @@ export const holdRecord = z.object({
 export const narrowedHoldRecord = holdRecord.pick({ formatVersion: true, id: true, until: true }).extend({
   needs: z.array(eraNeeds),
   dumps: z.array(z.string()).optional(),
-});
-
-export const releasedHoldRecord = z.object({
-  formatVersion: z.number().int(),
-  id: z.string(),
-  releasedAt: time,
-  by: z.string(),
 });
 
 /** WAL that is gone, or is about to go. It stays, unless one that includes it was written later. */

@@ -1,5 +1,5 @@
 import { type Hold, holdsBackup, holdsDump } from '../core/hold.ts';
-import { backupPrefix, dumpPrefix, eraBasePrefix } from './layout.ts';
+import { backupPrefix, commitKey, dumpPrefix, eraBasePrefix, tombstoneKey } from './layout.ts';
 
 /**
  * Where commit files of one kind lie, with their tombstones beside them, and the parts of what they commit. Backups and dumps
@@ -32,10 +32,9 @@ export const dumpShelf = (cluster: string): Shelf => ({
   partsPrefix: dumpPrefix(cluster),
 });
 
-export const commitKeyOf = ({ prefix }: Shelf, id: string): string => `${prefix}${id}.json`;
-/** Each deleter writes one of its own, so that withdrawing one never withdraws another's. @param deleter 8 hex digits. */
+export const commitKeyOf = ({ prefix }: Shelf, id: string): string => commitKey(prefix, id);
 export const tombstoneKeyOf = ({ prefix }: Shelf, id: string, deleter: string): string =>
-  `${prefix}${id}.${deleter}.deleted.json`;
+  tombstoneKey(prefix, id, deleter);
 export const partsPrefixOf = ({ partsPrefix }: Shelf, id: string): string => `${partsPrefix}${id}/`;
 
 export const isHeldBy = ({ era }: Shelf, hold: Hold, id: string): boolean =>

@@ -97,7 +97,7 @@ function beganBefore(id: string, target: RecoveryTarget): boolean {
 }
 
 /** Backups that end at or before the target; the newest first. A transaction or a restore point may be behind any of them. */
-export function candidatesFor(target: RecoveryTarget, backups: readonly BackupRecord[]): BackupRecord[] {
+function candidatesFor(target: RecoveryTarget, backups: readonly BackupRecord[]): BackupRecord[] {
   return backups.filter((backup) => endsBefore(backup, target)).reverse();
 }
 

@@ -8,7 +8,7 @@ export { cacheDirs } from './places.ts';
 /** The Temporal CLI whose server pgproof is tested with; later tags cannot be installed by `go install`. */
 export const TEMPORAL_VERSION = '1.5.1';
 /** The server inside that CLI. */
-export const TEMPORAL_SERVER_VERSION = '1.29.1';
+const TEMPORAL_SERVER_VERSION = '1.29.1';
 /** The S3 server that tests run against. */
 export const VERSITYGW_VERSION = '1.8.0';
 

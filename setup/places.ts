@@ -2,7 +2,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 /** Where root installs, for every user of this machine to read. */
-export const SHARED_CACHE = '/var/cache/pgproof';
+const SHARED_CACHE = '/var/cache/pgproof';
 
 /** The folder this process installs into: PGPROOF_CACHE, root's shared cache, or the user's own. */
 export function ownCache(): string {

@@ -1,7 +1,7 @@
 import type { Report } from '../core/report.ts';
 
 /** Stands in the column `database` for what is about a whole cluster: a report has null there, the table may not. */
-export const wholeCluster = '*';
+const wholeCluster = '*';
 
 /** The values of a report, by their columns. `create_time`, `update_time` and `deleted` are the table's own. */
 export function rowOf(report: Report) {

@@ -53,7 +53,7 @@ export async function readBack(
 }
 
 /** @throws {PgproofError} `object-damaged`, `object-missing`, what the store says. */
-export function checkItem(cluster: ProtectedCluster, item: Item, signal: AbortSignal): Promise<Checked> {
+function checkItem(cluster: ProtectedCluster, item: Item, signal: AbortSignal): Promise<Checked> {
   if (item.of === 'wal') return checkSegment(cluster, item.era, item, { segmentBytes: item.segmentBytes, signal });
   return checkPart(cluster, item.record, item.part, { signal });
 }

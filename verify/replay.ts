@@ -142,6 +142,6 @@ function noteFindings(
 }
 
 /** Nobody knows its tag. */
-export function missingSegmentKey(cluster: string, era: string, segment: SegmentName): string {
+function missingSegmentKey(cluster: string, era: string, segment: SegmentName): string {
   return `${walPrefix(cluster, era)}${segment.slice(0, 8)}/${segment.slice(0, 16)}/${segment}`;
 }

@@ -14,7 +14,7 @@ export type FetchFolder = {
   incoming: string;
 };
 
-export function fetchFolderAt(root: string): FetchFolder {
+function fetchFolderAt(root: string): FetchFolder {
   return {
     root,
     ready: join(root, 'ready'),

@@ -25,7 +25,7 @@ type Schema = {
   required?: string[];
 };
 
-export const pagePath = fileURLToPath(new URL('../configuration.md', import.meta.url));
+const pagePath = fileURLToPath(new URL('../configuration.md', import.meta.url));
 
 const intro = `# Configuration
 

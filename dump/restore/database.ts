@@ -33,7 +33,7 @@ export async function createDatabase(
  * A marker as a number, which CREATE DATABASE can give where it can give no comment: a limit of connections, in the thousand millions,
  * that limits nobody.
  */
-export const limitOf = (marker: string): number =>
+const limitOf = (marker: string): number =>
   2 ** 30 + (createHash('sha256').update(marker).digest().readUInt32BE() >>> 2);
 
 export function createStatement(

@@ -3,7 +3,7 @@ import { runIdPattern } from '../../core/ids.ts';
 import { dumpRestoreOptions, restoreModes } from './options.ts';
 
 /** `replace`: restored under another name, which changes places with the old database at the end. */
-export const planModes = [...restoreModes, 'replace'] as const;
+const planModes = [...restoreModes, 'replace'] as const;
 export type PlanMode = (typeof planModes)[number];
 
 /** A dump that lies in a file, and how it is opened: where its passphrase is, never what it is. */

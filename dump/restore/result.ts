@@ -1,10 +1,10 @@
 import * as z from 'zod';
 import { drillCheckResult, phase } from '../../core/report.ts';
 
-export const countedTable = z.object({ schema: z.string(), table: z.string(), rows: z.number().nullable() });
+const countedTable = z.object({ schema: z.string(), table: z.string(), rows: z.number().nullable() });
 
 /** What the restore of a dump came to; a part of the result of a plan's report, and of a drill's. */
-export const dumpRestoreResult = z.object({
+const dumpRestoreResult = z.object({
   /** The dump's id, or the file's path. */
   dump: z.string(),
   format: z.string(),

@@ -51,7 +51,7 @@ export async function loadInSections(
  * A list without the constraints whose making calls functions of the dump as whoever restores: checks that had to wait for the rows, and
  * foreign keys where casts of the dump may stand between the two sides.
  */
-export function withoutLateChecks(list: string): { kept: string; left: string[] } {
+function withoutLateChecks(list: string): { kept: string; left: string[] } {
   const lines = list.split('\n');
   const kinds = lines.some((line) => /^\d+; \d+ \d+ CAST /.test(line)) ? '(?:FK|CHECK)' : 'CHECK';
   const late = new RegExp(`^\\d+; \\d+ \\d+ ${kinds} CONSTRAINT (.*)$`);

@@ -82,7 +82,7 @@ export async function readArchive(
 }
 
 /** As `tagOf` without a key. */
-export const tagOfPlain = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex').slice(0, 32);
+const tagOfPlain = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex').slice(0, 32);
 
 /** The size of segments is not known before one was read: the beginning of each possible one is looked at. */
 async function firstHeader(

@@ -56,7 +56,7 @@ export async function readWhole(
 }
 
 /** Those that are there; `pgdata` last: what a tablespace holds is read before the folder that links to it. */
-export const tablespacesOf = ({ archives }: OldBase): string[] => [
+const tablespacesOf = ({ archives }: OldBase): string[] => [
   ...[...archives.keys()].filter((name) => /^\d+$/.test(name)),
   'pgdata',
 ];

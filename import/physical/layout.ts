@@ -79,7 +79,7 @@ export async function findWal(dir: string): Promise<OldWal> {
   return { segments, histories, labels, others };
 }
 
-export const withoutSuffixes = (name: string): string => name.replace(/(\.(gz|enc))+$/, '');
+const withoutSuffixes = (name: string): string => name.replace(/(\.(gz|enc))+$/, '');
 
 async function foldersOf(dir: string): Promise<string[]> {
   if (baseName.test(basename(dir))) return [dir];

@@ -8,7 +8,7 @@ import type { BucketConfig } from '../../core/config.ts';
 import { configSchema } from '../../core/config.ts';
 import type { SegmentName } from '../../core/segment.ts';
 import { holdEverything, listHolds, narrowHold, releaseHold } from '../../repository/holds.ts';
-import { backupKey, cutKey, holdKey, ownerKey, tombstoneKey, walKey } from '../../repository/layout.ts';
+import { backupKey, backupPrefix, cutKey, holdKey, ownerKey, tombstoneKey, walKey } from '../../repository/layout.ts';
 import { initRepository, openRepository } from '../../repository/repository.ts';
 import { openStore } from '../../storage/open.ts';
 import { pgproof } from '../client/cli.ts';
@@ -74,7 +74,7 @@ describe('the printed policies of S3, given to a user of a real server,', () => 
     const denied = [
       walKey('shop', 'e', '000000010000000000000001' as SegmentName, 'a', '.zst'),
       backupKey('shop', 'e', 'a'),
-      tombstoneKey('shop', 'e', 'a', '0000000a'),
+      tombstoneKey(backupPrefix('shop', 'e'), 'a', '0000000a'),
       cutKey('shop', 'e', 'a'),
       ownerKey('shop', 1),
     ];

@@ -4,7 +4,7 @@ import { noise } from './support.ts';
 export type Mutation = { what: string; damaged: Buffer };
 
 /** Numbers in [0, 1), the same for a seed. */
-export function drawing(seed: number): () => number {
+function drawing(seed: number): () => number {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { segmentName } from '../../core/segment.ts';
 import { reapLeftovers } from '../../repository/commit.ts';
-import { backupKey, cutKey, tombstoneKey } from '../../repository/layout.ts';
+import { backupKey, backupPrefix, cutKey, tombstoneKey } from '../../repository/layout.ts';
 import { backupShelf } from '../../repository/shelf.ts';
 import { putSegment } from '../../repository/wal.ts';
 import { faulty } from '../../storage/fault.ts';
@@ -29,7 +29,7 @@ describe('deletions', () => {
   const tombstone = (id: string, reason: string) =>
     bytesOf(JSON.stringify({ formatVersion: 1, id, deletedAt: '2026-11-20T15:00:00.000Z', reason }));
   const bury = (store: ObjectStore, id: string, reason = 'expired') =>
-    store.create(tombstoneKey(cluster, era, id, '0000000e'), tombstone(id, reason)).then(() => undefined);
+    store.create(tombstoneKey(backupPrefix(cluster, era), id, '0000000e'), tombstone(id, reason)).then(() => undefined);
 
   test('what was deleted in the source is not copied, and what was deleted in the copy stays deleted', async () => {
     await bury(two.from.store, backups[0]);

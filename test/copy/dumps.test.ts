@@ -1,7 +1,7 @@
 import { beforeEach, expect, test } from 'vitest';
 import { listDumps } from '../../repository/dumps.ts';
 import { listHolds } from '../../repository/holds.ts';
-import { dumpKey, dumpPartPrefix, dumpTombstoneKey } from '../../repository/layout.ts';
+import { dumpKey, dumpPartPrefix, dumpPrefix, tombstoneKey } from '../../repository/layout.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { ObjectStore } from '../../storage/store.ts';
 import { noise } from '../codec/support.ts';
@@ -30,7 +30,7 @@ beforeEach(async () => {
 const tombstone = (id: string) =>
   bytesOf(JSON.stringify({ formatVersion: 1, id, deletedAt: '2026-11-23T15:00:00.000Z', reason: 'expired' }));
 const bury = (store: ObjectStore, id: string) =>
-  store.create(dumpTombstoneKey(cluster, id, '0000000e'), tombstone(id)).then(() => undefined);
+  store.create(tombstoneKey(dumpPrefix(cluster), id, '0000000e'), tombstone(id)).then(() => undefined);
 const listed = async (repository: Repository) =>
   (await listDumps(repository, two.keys, cluster)).map(({ id, state }) => `${id} ${state}`);
 

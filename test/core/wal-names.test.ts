@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { formatLsn, type Lsn, lsnPosition, parseLsn } from '../../core/lsn.ts';
 import {
-  nextSegment,
   parseSegmentName,
   type SegmentName,
   segmentEnd,
@@ -29,11 +28,13 @@ describe('LSN', () => {
 });
 
 describe('segment names', () => {
+  const following = (name: string, bytes: number) => segmentNameAt(segmentEnd(segment(name), bytes), 1, bytes);
+
   test('go from …FF to the next log in 16 MiB, from …3F in 64 MiB, from …FFF in 1 MiB', () => {
-    expect(nextSegment(segment('0000000100000000000000FF'), 16 * mib)).toBe('000000010000000100000000');
-    expect(nextSegment(segment('00000001000000000000003F'), 64 * mib)).toBe('000000010000000100000000');
-    expect(nextSegment(segment('000000010000000000000FFF'), mib)).toBe('000000010000000100000000');
-    expect(nextSegment(segment('000000010000000100000003'), 1024 * mib)).toBe('000000010000000200000000');
+    expect(following('0000000100000000000000FF', 16 * mib)).toBe('000000010000000100000000');
+    expect(following('00000001000000000000003F', 64 * mib)).toBe('000000010000000100000000');
+    expect(following('000000010000000000000FFF', mib)).toBe('000000010000000100000000');
+    expect(following('000000010000000100000003', 1024 * mib)).toBe('000000010000000200000000');
   });
 
   test('put a position on a boundary into the segment that begins there', () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { generateKeyFile, readKeyFile } from '../../repository/key-file.ts';
 import { rotateKeyFile } from '../../repository/key-rotate.ts';
-import { dumpTombstoneKey } from '../../repository/layout.ts';
+import { dumpPrefix, tombstoneKey } from '../../repository/layout.ts';
 import type { DumpRecord } from '../../repository/record.ts';
 import { initRepository, type Repository } from '../../repository/repository.ts';
 import { toolFolders } from '../../setup/locate.ts';
@@ -82,7 +82,7 @@ test('a dump that was changed, or deleted, is not unpacked', async () => {
   writeFileSync(part, Buffer.concat([stored, Buffer.from('x')]));
   expect(() => shellIn(home)(unpack)).toThrow(/did NOT match/);
   const tombstone = { formatVersion: 1, id, deletedAt: '2026-11-23T15:00:00.000Z', reason: 'expired' };
-  await repository.store.create(dumpTombstoneKey('shop', id, '0000000e'), bytesOf(JSON.stringify(tombstone)));
+  await repository.store.create(tombstoneKey(dumpPrefix('shop'), id, '0000000e'), bytesOf(JSON.stringify(tombstone)));
   expect(() => shellIn(home)(unpack)).toThrow(/this dump was deleted/);
 });
 

@@ -8,7 +8,7 @@ import { readKeyFile } from '../../repository/key-file.ts';
 import { rotateKeyFile } from '../../repository/key-rotate.ts';
 import { testKeys } from '../../repository/key-test.ts';
 import { noKeys } from '../../repository/keys.ts';
-import { dumpKey, dumpPartPrefix, dumpTombstoneKey } from '../../repository/layout.ts';
+import { dumpKey, dumpPartPrefix, dumpPrefix, tombstoneKey } from '../../repository/layout.ts';
 import { findDumpIn, listDumpsIn } from '../../repository/merged.ts';
 import type { DumpRecord } from '../../repository/record.ts';
 import type { Repository } from '../../repository/repository.ts';
@@ -31,7 +31,7 @@ test('dumps are listed by when they were taken, whenever they were taken over; o
   await putDump(repository, noKeys, three, noise(1000), { startedAt: '2024-01-01T02:00:00.000Z' });
   expect(await states(repository)).toEqual([`${three} whole`, `${one} whole`, `${two} whole`]);
   const tombstone = { formatVersion: 1, id: one, deletedAt: '2026-11-23T15:00:00.000Z', reason: 'expired' };
-  await repository.store.create(dumpTombstoneKey(cluster, one, '0000000e'), bytesOf(JSON.stringify(tombstone)));
+  await repository.store.create(tombstoneKey(dumpPrefix(cluster), one, '0000000e'), bytesOf(JSON.stringify(tombstone)));
   expect(await states(repository)).toEqual([`${three} whole`, `${two} whole`]);
 });
 

@@ -6,7 +6,7 @@ import { renderExpired } from '../../report/render/expire.ts';
 import { buildReport, startReport } from '../../report/report.ts';
 import { listDumps } from '../../repository/dumps.ts';
 import { placeHold, releaseHold } from '../../repository/holds.ts';
-import { dumpKey, dumpPartPrefix, dumpTombstoneKey } from '../../repository/layout.ts';
+import { dumpKey, dumpPartPrefix, dumpPrefix, tombstoneKey } from '../../repository/layout.ts';
 import { putReport } from '../../repository/reports.ts';
 import { putDump } from '../dumps/support.ts';
 import { bytesOf, keysUnder, cluster as name } from '../repository/support.ts';
@@ -123,7 +123,7 @@ test('a deletion that broke off is ended by the next run, unless a drill has mad
   const reason = 'expired: daily: not needed for the last 2';
   for (const id of shelf.ids.slice(0, 2)) {
     const tombstone = { formatVersion: 1, id, deletedAt: new Date().toISOString(), reason };
-    await repository.store.create(dumpTombstoneKey(name, id, 'aaaaaaaa'), bytesOf(JSON.stringify(tombstone)));
+    await repository.store.create(tombstoneKey(dumpPrefix(name), id, 'aaaaaaaa'), bytesOf(JSON.stringify(tombstone)));
   }
   await prove(shelf, 2);
   const { notes } = await expire(shelf);

@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { followRun } from '../../client/follow.ts';
-import { cancelOperation, type StartedRun, startOperation } from '../../client/temporal.ts';
+import { type StartedRun, startOperation } from '../../client/temporal.ts';
 import { parseTarget } from '../../core/target.ts';
 import { withClusterLock } from '../../postgres/lock.ts';
 import { planRestore } from '../../restore/plan.ts';
@@ -84,7 +84,7 @@ async function cancelled(): Promise<StartedRun> {
   await fleet.stage.letShip(false);
   const run = await fleet.start('backup');
   await until(async () => (await historyOf(fleet, run)).includes('awaitWal'));
-  await cancelOperation(fleet.temporal, run);
+  await fleet.cancel(run);
   await ended(run);
   await fleet.stage.letShip(true);
   return run;
@@ -101,7 +101,7 @@ async function cancelledDump(): Promise<StartedRun> {
     await session.query('LOCK TABLE locked IN ACCESS EXCLUSIVE MODE');
     const run = await fleet.start('dump');
     await until(async () => (await historyOf(fleet, run)).includes('takeDump'));
-    await cancelOperation(fleet.temporal, run);
+    await fleet.cancel(run);
     return await ended(run);
   } finally {
     await session.end();

@@ -6,7 +6,7 @@ import { commitBackup, reapLeftovers } from '../../repository/commit.ts';
 import { readKeyFile } from '../../repository/key-file.ts';
 import { rotateKeyFile } from '../../repository/key-rotate.ts';
 import { noKeys } from '../../repository/keys.ts';
-import { backupKey, basePrefix, tombstoneKey } from '../../repository/layout.ts';
+import { backupKey, backupPrefix, basePrefix, tombstoneKey } from '../../repository/layout.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { backupShelf } from '../../repository/shelf.ts';
 import { faulty } from '../../storage/fault.ts';
@@ -131,7 +131,7 @@ test('scenario 2: a commit file that appears while a reaper looks wins, and noth
 test('a tombstone of another is not relied on: its writer may withdraw it', async () => {
   // A wrote its tombstone and is slow. B reaps and deletes. Now the zombie commits; A sees the commit file and withdraws.
   const repository = await copied();
-  const theirs = tombstoneKey(cluster, era, id, '0000000a');
+  const theirs = tombstoneKey(backupPrefix(cluster, era), id, '0000000a');
   await repository.store.create(theirs, tombstone('never committed'));
   expect(await reap(repository)).toEqual([id]);
   await repository.store.remove(theirs);
@@ -142,14 +142,14 @@ test('a tombstone of another is not relied on: its writer may withdraw it', asyn
 test('an expired backup is gone from the list though its commit file is there', async () => {
   const repository = await copied();
   await commit(repository);
-  await repository.store.create(tombstoneKey(cluster, era, id, '0000000e'), tombstone('expired'));
+  await repository.store.create(tombstoneKey(backupPrefix(cluster, era), id, '0000000e'), tombstone('expired'));
   expect(await listed(repository)).toEqual([]);
 });
 
 test('a backup that was marked as a leftover while it was being committed is shown, kept, and used by nobody', async () => {
   const repository = await copied();
   await commit(repository);
-  await repository.store.create(tombstoneKey(cluster, era, id, '0000000b'), tombstone('never committed'));
+  await repository.store.create(tombstoneKey(backupPrefix(cluster, era), id, '0000000b'), tombstone('never committed'));
   expect(await listed(repository)).toEqual([`${id} damaged`]);
   expect(await reap(repository)).toEqual([]);
   expect(await keysUnder(repository, parts)).toHaveLength(3);

@@ -12,7 +12,7 @@ import {
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { takeBackup } from '../../backup/backup.ts';
-import { recognizableBytes, recognizedCiphers } from '../../codec/recognize.ts';
+import { recognizedCiphers } from '../../codec/recognize.ts';
 import type { Cipher } from '../../codec/sealing.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import { rotateKeyFile } from '../../repository/key-rotate.ts';
@@ -188,7 +188,7 @@ async function fill(
 /** What the encrypted objects say of their ciphers; the CBC forms all say the same. */
 function ciphersIn(repository: string): Set<string> {
   const names = globSync('**/*.enc', { cwd: repository });
-  const starts = names.map((name) => readFileSync(join(repository, name)).subarray(0, recognizableBytes));
+  const starts = names.map((name) => readFileSync(join(repository, name)).subarray(0, 64));
   return new Set(starts.map((bytes) => recognizedCiphers(bytes)[0] ?? 'unknown'));
 }
 

@@ -19,7 +19,7 @@ import { type HistoryEntry, pathTo, segmentsOnPath, type TimelinePath } from '..
  * something can be restored is asked of the archive itself, segment by segment, and not of the planner.
  */
 
-export const hourMs = 3_600_000;
+const hourMs = 3_600_000;
 export const dayMs = 24 * hourMs;
 export const segmentBytes = 16 << 20;
 export const beginning = Date.parse('2026-01-05T00:00:00Z');

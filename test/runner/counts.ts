@@ -3,7 +3,6 @@ export type Counts = { passed: number; failed: number; skipped: number };
 export const none: Counts = { passed: 0, failed: 0, skipped: 0 };
 export const onePassed: Counts = { ...none, passed: 1 };
 export const oneFailed: Counts = { ...none, failed: 1 };
-export const oneSkipped: Counts = { ...none, skipped: 1 };
 
 export function add(...all: Counts[]): Counts {
   return all.reduce((sum, one) => ({

@@ -22,6 +22,8 @@ export type Fleet = {
   start<O extends Operation>(operation: O, request?: Partial<OperationRequest<O>>): Promise<StartedRun>;
   /** Waits for its end; throws what it failed with. */
   finish(run: StartedRun): Promise<FiledReport>;
+  /** As a person does who cancels it in Temporal's own interface. */
+  cancel(run: StartedRun): Promise<unknown>;
   dispose(): Promise<void>;
 };
 
@@ -67,6 +69,7 @@ export async function openFleet({
           typeof operation
         >),
       finish: async (run) => resultOf(await followRun<FiledReport>(temporal, run, { fleet: 'main', signal: never })),
+      cancel: ({ workflowId, runId }) => temporal.client.workflow.getHandle(workflowId, runId).cancel(),
       dispose,
     };
   } catch (error) {

@@ -5,7 +5,7 @@ import { copyRepository } from '../../copy/copy.ts';
 import { dumpResult } from '../../core/report.ts';
 import { inRepository } from '../../postgres/cluster.ts';
 import { reported } from '../../report/file.ts';
-import { type DumpStream, dumpKey, dumpPartPrefix, dumpTombstoneKey } from '../../repository/layout.ts';
+import { type DumpStream, dumpKey, dumpPartPrefix, dumpPrefix, tombstoneKey } from '../../repository/layout.ts';
 import type { DumpRecord } from '../../repository/record.ts';
 import type { VerifyOptions } from '../../verify/repository.ts';
 import { directoryDump, dumpBy, dumpIdOf, putDump } from '../dumps/support.ts';
@@ -147,7 +147,7 @@ test('a dump that was deleted elsewhere does not come back by a repair', async (
   await toOffsite();
   const tombstone = { formatVersion: 1, id: archive, deletedAt: '2026-11-23T15:00:00.000Z', reason: 'expired' };
   const { store } = here().repositories[1] as Stage['cluster']['repository'];
-  await store.create(dumpTombstoneKey('shop', archive, '0000000e'), bytesOf(JSON.stringify(tombstone)));
+  await store.create(tombstoneKey(dumpPrefix('shop'), archive, '0000000e'), bytesOf(JSON.stringify(tombstone)));
   rmSync(fileOf(dumpKey('shop', archive)));
   const found = await lookHere({ repair: true });
   expect(found.findings).toMatchObject([
@@ -177,7 +177,7 @@ test('a dump that is deleted while it is looked at is no damage', async () => {
     yield* repository.store.list(prefix, options);
     if (prefix !== '') return;
     const bytes = bytesOf(JSON.stringify(tombstone));
-    await repository.store.create(dumpTombstoneKey('shop', archive, '0000000e'), bytes);
+    await repository.store.create(tombstoneKey(dumpPrefix('shop'), archive, '0000000e'), bytes);
   };
   const { store: own } = repository;
   const store = storeWith(own, {

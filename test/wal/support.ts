@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ConnectionConfig } from '../../core/config.ts';
 import type { Lsn } from '../../core/lsn.ts';
@@ -19,7 +19,7 @@ export const systemId = '7300000000000000001';
 export const signal = new AbortController().signal;
 
 /** Nobody listens there: whatever needs the server's word has to wait. */
-export const noServer: ConnectionConfig = { socket: '/nonexistent', port: 5432, user: 'nobody', database: 'postgres' };
+const noServer: ConnectionConfig = { socket: '/nonexistent', port: 5432, user: 'nobody', database: 'postgres' };
 
 export type Archive = {
   cluster: ProtectedCluster;
@@ -146,6 +146,3 @@ export function segmentOf(
 /** `seg(3)` is 000000010000000000000003; with 1 MiB segments. */
 export const seg = (number: number, timeline = 1): SegmentName =>
   `${timeline.toString(16).padStart(8, '0')}00000000${number.toString(16).padStart(8, '0')}`.toUpperCase() as SegmentName;
-
-export const copyInto = (from: string, to: string): void => copyFileSync(from, to);
-export const sameFile = (path: string, content: Uint8Array): boolean => readFileSync(path).equals(content);

@@ -3,7 +3,7 @@ import { PgproofError } from '../../core/errors.ts';
 import type { DrillResult } from '../../core/report.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import { buildReport, startReport } from '../../report/report.ts';
-import { backupKey, dumpTombstoneKey } from '../../repository/layout.ts';
+import { backupKey, dumpPrefix, tombstoneKey } from '../../repository/layout.ts';
 import { putReport } from '../../repository/reports.ts';
 import { Alarms } from '../../wal/alarms.ts';
 import { brokenObjectives, runWatch } from '../../watch/watch.ts';
@@ -80,7 +80,10 @@ test('the newest dump that holds enough counts, by when it was taken; a drill of
   expect(await broken(cluster, at('21T01:59:00'))).toEqual([]);
   expect(await broken(cluster, at('21T02:01:00'))).toEqual([['objective-broken', 'dump', dumpIdOf(0)]]);
   expect((await broken(cluster, at('30T11:00:00'))).map(([, objective]) => objective)).toEqual(['dump', 'proof']);
-  await repository.store.create(dumpTombstoneKey('shop', dumpIdOf(0), 'aaaaaaaa'), bytesOf(tombstone(dumpIdOf(0))));
+  await repository.store.create(
+    tombstoneKey(dumpPrefix('shop'), dumpIdOf(0), 'aaaaaaaa'),
+    bytesOf(tombstone(dumpIdOf(0))),
+  );
   expect(await broken(cluster, at('20T12:00:00'))).toEqual([['objective-broken', 'dump', dumpIdOf(2)]]);
 });
 

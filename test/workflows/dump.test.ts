@@ -3,7 +3,6 @@ import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { cancelOperation } from '../../client/temporal.ts';
 import type { DumpRun } from '../../core/dump-run.ts';
 import type { PgproofError } from '../../core/errors.ts';
 import type { Report } from '../../core/report.ts';
@@ -148,7 +147,7 @@ test('a cancelled dump says so in the report of its database, and nothing of it 
   const cancelled = await lockingKept(async () => {
     const started = await fleet.start('dump', { databases: ['postgres'] });
     await until(async () => (await waitingForKept()) > 0);
-    await cancelOperation(fleet.temporal, started);
+    await fleet.cancel(started);
     await expect(fleet.finish(started)).rejects.toMatchObject({ code: 'cancelled' });
     return started;
   });

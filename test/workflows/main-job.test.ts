@@ -2,7 +2,6 @@ import { existsSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { followRun, type RunState } from '../../client/follow.ts';
-import { cancelOperation } from '../../client/temporal.ts';
 import type { PgproofError } from '../../core/errors.ts';
 import type { Report } from '../../core/report.ts';
 import { parseTarget } from '../../core/target.ts';
@@ -148,7 +147,7 @@ describe.each(alternate(1))('with PostgreSQL %s', (major) => {
       const run = await fleet.start('backup');
       const handle = fleet.temporal.client.workflow.getHandle(run.workflowId);
       await until(async () => (await handle.describe()).raw.pendingActivities?.[0]?.activityType?.name === 'awaitWal');
-      await cancelOperation(fleet.temporal, run);
+      await fleet.cancel(run);
       await expect(fleet.finish(run)).rejects.toMatchObject({ code: 'cancelled' });
       const report = (await reports()).find(({ workflowId }) => workflowId === run.workflowId);
       expect(report).toMatchObject({ status: 'CANCELLED', runId: run.runId });
@@ -168,7 +167,7 @@ describe.each(alternate(1))('with PostgreSQL %s', (major) => {
         return (raw.pendingActivities?.[0]?.attempt ?? 0) > 2;
       });
       expect((await reports()).filter(({ workflowId }) => workflowId === run.workflowId).length).toBeGreaterThan(1);
-      await cancelOperation(fleet.temporal, run);
+      await fleet.cancel(run);
       await fleet.finish(run).catch(() => undefined);
       const mine = (await reports()).filter(({ workflowId }) => workflowId === run.workflowId);
       expect(new Set(mine.map(({ uuid }) => uuid)).size).toBe(1);

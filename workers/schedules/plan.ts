@@ -38,7 +38,7 @@ export async function planSchedules(
   return planOf(config.fleet, await readSchedules(client, config, options));
 }
 
-export function planOf(fleet: string, schedules: readonly FleetSchedule[]): SchedulePlan {
+function planOf(fleet: string, schedules: readonly FleetSchedule[]): SchedulePlan {
   const changes = schedules.flatMap((schedule) => changeOf(schedule) ?? []);
   const existing = schedules.filter(({ found }) => found !== undefined);
   return {
