@@ -12,6 +12,8 @@ export type AgeLimit = { seconds: number; said: string };
 export type DumpLimit = {
   /** Of this database; null: of any. */
   database: string | null;
+  /** False: only the server names it. Then it is judged once there is a dump of it: the first one may be about to be taken. */
+  isNamed: boolean;
   limit: AgeLimit;
   /** Only dumps count that hold one of these; null: all of the database. */
   parts: readonly (string | null)[];
@@ -21,7 +23,7 @@ export type DumpLimit = {
 
 export type AgeLimits = {
   backup: AgeLimit | null;
-  /** Each database that the configuration names, also in schedules. */
+  /** Each database that the configuration names, also in schedules; where all are dumped, each that the server has. */
   dumps: readonly DumpLimit[];
   proof: AgeLimit | null;
   /** Of the newest backup in a repository that `copy` brings up to date, by its name. */
@@ -35,13 +37,14 @@ const mostRuns = 1000;
 /**
  * The ages that are an alarm: as the objectives say, otherwise as the schedules promise, half a pause late; null where nothing
  * promises anything.
+ * @param there the databases that the server has; none where it does not say.
  */
-export function ageLimits(config: ClusterConfig, now: Date): AgeLimits {
+export function ageLimits(config: ClusterConfig, now: Date, there: readonly string[] = []): AgeLimits {
   const promised = promises(config, now);
   const backup = said(config, 'backup') ?? promised('backup');
   return {
     backup,
-    dumps: dumpLimits(config, promised),
+    dumps: dumpLimits(config, promised, there),
     // A dump that was restored proves nothing of backups and WAL.
     proof: said(config, 'proof') ?? promised('drill', ({ with: { kind } }) => kind !== 'dump'),
     copies: copyLimits(config, backup, promised),
@@ -81,19 +84,20 @@ function copyLimits(
   return Object.fromEntries(copies);
 }
 
-/** Of `all` databases, the newest of any: which there are, only the server knows. */
-function dumpLimits(config: ClusterConfig, promised: Promised): DumpLimit[] {
+/** Of `all` databases the newest of any counts, too: which there are, only the server knows, and it may be gone. */
+function dumpLimits(config: ClusterConfig, promised: Promised, there: readonly string[]): DumpLimit[] {
   const { databases } = config.dumps;
   const asked = Object.values(config.schedules).flatMap((schedule) =>
     schedule.run === 'dump' ? (requestOf(schedule).databases ?? []) : [],
   );
-  const names = new Set<string | null>([...(databases === 'all' ? [null] : databases), ...asked]);
-  return [...names].flatMap((database) => {
+  const named = new Set<string | null>([...(databases === 'all' ? [null] : databases), ...asked]);
+  const found = databases === 'all' ? there : [];
+  return [...new Set([...named, ...found])].flatMap((database) => {
     const isOfIt = (schedule: ScheduleConfig) => covers(schedule, config, database);
     const limit = said(config, 'dump') ?? promised('dump', isOfIt);
     if (limit === null) return [];
     const parts = partsThatCount(config, database, Object.values(config.schedules).filter(isOfIt));
-    return [{ database, limit, parts, copies: copyLimits(config, limit, promised) }];
+    return [{ database, isNamed: named.has(database), limit, parts, copies: copyLimits(config, limit, promised) }];
   });
 }
 

@@ -16,7 +16,7 @@ type Options = { signal?: AbortSignal };
 
 /**
  * The newest backup, and how far WAL reaches behind it without a gap. Asked every few minutes, so with few requests: neither
- * the catalogue nor all the WAL is read. Of a gap it sees what lies within 4 GiB of WAL.
+ * the catalogue nor all the WAL is read. Of a gap it sees what lies in the same 4 GiB of WAL.
  * @throws {PgproofError} as `readArchive`.
  */
 export async function readHead(cluster: ProtectedCluster, options: Options = {}): Promise<Head> {
@@ -39,7 +39,7 @@ function sinceEra(frontier: Frontier, { startLsn, timeline, segmentBytes }: EraR
   return { ...frontier, lsn, anchor: lsn };
 }
 
-/** The WAL from a position on, up to the first 4 GiB of which there is none. */
+/** The WAL from a position on, up to the first 4 GiB that do not go on into the next. */
 async function listFrom(
   cluster: ProtectedCluster,
   { era, segmentBytes }: EraRecord,
@@ -55,12 +55,12 @@ async function listFrom(
     const holders = path.filter(
       ({ beginLsn, endLsn }) => compareLsn(beginLsn, end) < 0 && (endLsn === null || compareLsn(endLsn, begin) > 0),
     );
-    let found = 0;
+    let goesOn = false;
     for (const { timeline } of holders) {
       const tags = await tagsAround(cluster, era, segmentName(timeline, log * perLog, segmentBytes), options);
       for (const [segment, contents] of tags) listing.set(segment, contents);
-      found += tags.size;
+      goesOn ||= tags.has(segmentName(timeline, (log + 1n) * perLog - 1n, segmentBytes));
     }
-    if (found === 0) return listing;
+    if (!goesOn) return listing;
   }
 }

@@ -65,7 +65,15 @@ export function brokenBy(
   const proof = newestOf(seen.flatMap((one) => (one.proof === null ? [] : [one.proof])));
   const since = seen.map((one) => one.since).sort()[0];
   return [
-    ...seen.flatMap((one) => limits.dumps.flatMap((limit, index) => judgeDump(one, limit, one.dumps[index] ?? null))),
+    ...seen.flatMap((one) => {
+      const judged = limits.dumps.map((limit, index) => {
+        const newest = one.dumps[index] ?? null;
+        return { limit, newest, alarms: judgeDump(one, limit, newest) };
+      });
+      const areAllOld = judged.some(({ limit, alarms }) => limit.database === null && alarms.length > 0);
+      const counts = judged.filter(({ limit, newest }) => limit.isNamed || (newest !== null && !areAllOld));
+      return counts.flatMap(({ alarms }) => alarms);
+    }),
     ...seen.flatMap(({ repository, written, ...made }) =>
       judge('backup', written ? limits.backup : (limits.copies[repository] ?? null), {
         repository,

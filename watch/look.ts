@@ -1,6 +1,8 @@
+import * as z from 'zod';
 import type { AgeLimits } from '../core/objectives.ts';
 import { drillResult } from '../core/report.ts';
 import { isRequired, writtenNames } from '../core/written.ts';
+import { query, withClient } from '../postgres/client.ts';
 import { type FoundCluster, inRepository, type ProtectedCluster } from '../postgres/cluster.ts';
 import { inspectServer } from '../postgres/server.ts';
 import { newestReport } from '../repository/reports.ts';
@@ -49,6 +51,23 @@ export async function writtenUntilNow(cluster: FoundCluster, { signal }: Options
   } catch (error) {
     if (signal.aborted) throw error;
     return (await readHeartbeats(cluster.paths.state)).at(-1) ?? null;
+  }
+}
+
+/** The databases that a dump of all takes; none while the server does not say. */
+export async function databasesThere(cluster: FoundCluster, { signal }: Options): Promise<string[]> {
+  const wanted =
+    'SELECT datname AS name FROM pg_database WHERE datallowconn AND datconnlimit <> -2 AND NOT datistemplate';
+  try {
+    const rows = await withClient(
+      cluster.config.connection,
+      (client) => query(client, wanted, [], z.object({ name: z.string() })),
+      { signal, ...patience },
+    );
+    return rows.map(({ name }) => name);
+  } catch (error) {
+    if (signal.aborted) throw error;
+    return [];
   }
 }
 

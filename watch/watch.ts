@@ -6,7 +6,8 @@ import { ageLimits } from '../core/objectives.ts';
 import type { FoundCluster } from '../postgres/cluster.ts';
 import { Alarms } from '../wal/alarms.ts';
 import { brokenBy } from './judge.ts';
-import { lookAt, writtenUntilNow } from './look.ts';
+import { keptWhileWell } from './kept.ts';
+import { databasesThere, lookAt, writtenUntilNow } from './look.ts';
 
 /**
  * What of a cluster breaks its objectives, as its repositories have it: the newest backup and dumps in each, the newest drill
@@ -18,7 +19,9 @@ export async function brokenObjectives(
   cluster: FoundCluster,
   { signal, now = new Date() }: { signal: AbortSignal; now?: Date },
 ): Promise<PgproofError[]> {
-  const limits = ageLimits(cluster.config, now);
+  const promised = ageLimits(cluster.config, now);
+  const areAllDumped = promised.dumps.some(({ database }) => database === null);
+  const limits = areAllDumped ? ageLimits(cluster.config, now, await databasesThere(cluster, { signal })) : promised;
   const written = await writtenUntilNow(cluster, { signal });
   const looks = await Promise.all(
     cluster.repositories.map((repository) =>
@@ -63,7 +66,7 @@ const repeatAfterMs = 86_400_000;
 /**
  * Compares a cluster's repositories with its objectives until the signal aborts. It is for the day when nothing else runs:
  * no Temporal, no schedules, nobody who looks.
- * @param open anew for each look: keys and repositories change.
+ * @param open anew each hour, and whenever something is found: keys and repositories change.
  */
 export async function runWatch(
   config: ClusterConfig,
@@ -72,10 +75,11 @@ export async function runWatch(
 ): Promise<void> {
   const alarms = new Alarms(onAlarm, repeatAfterMs);
   let lasting: PgproofError[] = [];
+  const look = keptWhileWell(open, brokenObjectives);
   // Not at once: what piled up while the host was down is about to be shipped.
   while (await waited(pauseSeconds(config), signal)) {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(longestLookSeconds * 1000)]);
-    const found = await look(open, limit);
+    const found = await heldAgainst(look, limit);
     if (signal.aborted) return;
     const isWhole = found.every(isObjective);
     // What could not be asked is not mended.
@@ -99,9 +103,11 @@ function pauseSeconds(config: ClusterConfig): number {
   return Math.max(1, Math.min(longestPauseSeconds, config.objectives.rpo, ...ages));
 }
 
-async function look(open: Open, signal: AbortSignal): Promise<PgproofError[]> {
+type Look = (options: { signal: AbortSignal }) => Promise<PgproofError[]>;
+
+async function heldAgainst(look: Look, signal: AbortSignal): Promise<PgproofError[]> {
   try {
-    return await brokenObjectives(await open({ signal }), { signal });
+    return await look({ signal });
   } catch (thrown) {
     const error = asPgproofError(signal.aborted ? abortReason(signal) : thrown);
     return [error.retold({ message: `the objectives cannot be held against anything: ${error.message}` })];

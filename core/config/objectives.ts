@@ -18,7 +18,7 @@ export const objectives = z.strictObject({
   dump: duration
     .optional()
     .describe(
-      'The same for dumps: the newest of each database that `dumps.databases` names; of `all`, the newest. Without it: as the schedules of dumps promise.',
+      'The same for dumps: the newest of each database that `dumps.databases` names; of `all`, the newest, and that of each database that the server has and that was dumped before. Without it: as the schedules of dumps promise.',
     ),
   proof: duration
     .optional()

@@ -84,7 +84,7 @@ test('the words of an alarm stay the same while the same thing is wrong, so that
 
 test('an old dump is an alarm of its database, and none of it is one, in each repository that is to have it', () => {
   const limit = { seconds: 26 * hour, said: 'objectives.dump' };
-  const dumps = ['shop', 'stock'].map((database) => ({ database, limit, parts: [null], copies: {} }));
+  const dumps = ['shop', 'stock'].map((database) => ({ database, isNamed: true, limit, parts: [null], copies: {} }));
   const seen = [
     { ...near, dumps: [{ id: 'old', at: hoursAgo(27) }, null] },
     { ...far, dumps: [null, null] },
@@ -98,4 +98,18 @@ test('an old dump is an alarm of its database, and none of it is one, in each re
     facts: { objective: 'dump', database: 'shop' },
     hint: expect.stringContaining('pgproof dump shop'),
   });
+});
+
+test('where all databases are dumped, one whose dumps stopped is an alarm; one that was never dumped is none, and none is told of when all are old', () => {
+  const limit = { seconds: 26 * hour, said: 'objectives.dump' };
+  const any = { database: null, isNamed: true, limit, parts: [null], copies: {} };
+  const there = ['shop', 'stock', 'new'].map((database) => ({ ...any, database, isNamed: false }));
+  const old = { id: 'old', at: hoursAgo(27) };
+  const fresh = { id: 'fresh', at: hoursAgo(1) };
+  const databases = (...dumps: (typeof old | null)[]) =>
+    brokenBy('shop', [{ ...near, dumps }], { ...limits, dumps: [any, ...there] }, 300, now).map(
+      ({ facts }) => facts.database,
+    );
+  expect(databases(fresh, fresh, old, null)).toEqual(['stock']);
+  expect(databases(old, old, old, null)).toEqual([null]);
 });

@@ -6,6 +6,7 @@ import { buildReport, startReport } from '../../report/report.ts';
 import { backupKey, dumpPrefix, tombstoneKey } from '../../repository/layout.ts';
 import { putReport } from '../../repository/reports.ts';
 import { Alarms } from '../../wal/alarms.ts';
+import { keptWhileWell } from '../../watch/kept.ts';
 import { brokenObjectives, runWatch } from '../../watch/watch.ts';
 import { dumpIdOf, putDump } from '../dumps/support.ts';
 import { bytesOf, era, idOf, putEra, recordOf } from '../repository/support.ts';
@@ -116,10 +117,13 @@ test('what could not be asked is not told to be mended', async () => {
   const stop = new AbortController();
   const told: string[] = [];
   const tell = (what: string, { code }: PgproofError): void => void told.push(`${what} ${code}`);
-  await runWatch(cluster.config, () => (looks.shift() ?? (() => Promise.reject(stop.abort())))(), {
+  await runWatch(cluster.config, () => (looks.shift() as (typeof looks)[number])(), {
     signal: stop.signal,
     onAlarm: (alarm) => tell('alarm', alarm),
-    onMended: (alarm) => tell('mended', alarm),
+    onMended: (alarm) => {
+      tell('mended', alarm);
+      if (looks.length === 0) stop.abort();
+    },
   });
   expect(told).toEqual([
     'alarm objective-broken',
@@ -127,6 +131,20 @@ test('what could not be asked is not told to be mended', async () => {
     'mended store-unreachable',
     'mended objective-broken',
   ]);
+});
+
+test('what was opened is kept while all is well, and what is found with it counts only once it was opened anew', async () => {
+  const found = new Map<number, string[]>();
+  let opened = 0;
+  const look = keptWhileWell(
+    async () => ++opened,
+    async (number) => found.get(number) ?? [],
+  );
+  expect([await look({ signal }), await look({ signal }), opened]).toEqual([[], [], 1]);
+  found.set(1, ['the key that it was opened with is another one now']);
+  expect([await look({ signal }), await look({ signal }), opened]).toEqual([[], [], 2]);
+  found.set(2, ['old']).set(3, ['old']).set(4, ['old']);
+  expect([await look({ signal }), await look({ signal }), opened]).toEqual([['old'], ['old'], 4]);
 });
 
 test('an alarm that lasts is repeated daily', () => {
