@@ -7,6 +7,7 @@ export type WalHeader = {
   timeline: TimelineId;
   systemId: string;
   segmentBytes: number;
+  blockBytes: number;
   /** LSN of the segment's first byte, as the segment itself claims. A recycled segment claims another than its name. */
   pageAddress: Lsn;
 };
@@ -38,6 +39,7 @@ export function readWalHeader(firstBytes: Uint8Array): WalHeader {
     timeline: view.getUint32(4, true),
     systemId: view.getBigUint64(24, true).toString(),
     segmentBytes,
+    blockBytes,
     pageAddress: formatLsn(view.getBigUint64(8, true)),
   };
 }

@@ -61,6 +61,8 @@ export async function recoverySettings(
     // The folder is durable already; before 14 there is only the slow way, a file at a time.
     ...(plan.major >= 14 ? { recovery_init_sync_method: 'syncfs' } : {}),
     shared_buffers: '128MB',
+    // Otherwise PostgreSQL takes them for leftovers of a broken replay.
+    ...(plan.created.length > 0 ? { allow_in_place_tablespaces: 'on' } : {}),
     // Nothing of it is outside of the data directory.
     dynamic_shared_memory_type: 'mmap',
     // Promotion with it off would throw the noted times away.

@@ -15,7 +15,7 @@ import { savePlan } from './plans.ts';
 import type { RestorePlan } from './record.ts';
 import { selectBackups } from './select.ts';
 import { findStop, type Stop } from './stop.ts';
-import { placeTablespaces, refuseOutside } from './tablespaces.ts';
+import { placeCreated, placeTablespaces } from './tablespaces.ts';
 import { refuseLongSocket, workFolder } from './work.ts';
 
 export { loadPlan } from './plans.ts';
@@ -62,7 +62,6 @@ async function planHeld(
   const selected = await selectBackups(cluster, copies, request.target, request.backup ?? null, run);
   const { archive, candidates, notes } = selected;
   const stop = await findStop(archive, candidates, request.target, run);
-  refuseOutside(stop.survey, stop.backup);
   const plan = assemble(archive, stop, request, held, [...notes, ...fallbackNotes(copies), ...held.notes]);
   refuseLongSocket(workFolder(cluster, plan));
   await refuseWithoutSpace(plan.into, plan.requiredBytes);
@@ -78,7 +77,7 @@ function refuseShutdown(target: RecoveryTarget): void {
   });
 }
 
-/** The plan as a document; nothing is kept. */
+/** The plan as a document; nothing is kept. @throws {PgproofError} `tablespace-outside` */
 export function assemble(
   archive: Archive,
   stop: Stop,
@@ -90,7 +89,11 @@ export function assemble(
   const { backup } = stop;
   const segments = segmentsUpTo(stop.coverage, stop.neededTo, era.segmentBytes);
   const tablespaces = placeTablespaces(backup, into);
-  const moved = tablespaces.map(({ from, to }) => `The tablespace of '${from}' will be in '${to}'.`);
+  const created = placeCreated(stop.survey, backup, into, era);
+  const moved = [
+    ...tablespaces.map(({ from, to }) => `The tablespace of '${from}' will be in '${to}'.`),
+    ...created.map(({ from, to }) => `The tablespace of '${from}', created after the backup, will be in '${to}'.`),
+  ];
   return {
     formatVersion: 1,
     id: runId(new Date(), 'restore', randomBytes(4).toString('hex')),
@@ -107,6 +110,7 @@ export function assemble(
     major: era.major,
     inventory: { era: era.era, segmentBytes: era.segmentBytes, segments, histories: archive.histories },
     tablespaces,
+    created,
     minimums: stop.survey.minimums,
     requiredBytes: requiredBytes(stop, segments.length * era.segmentBytes),
     holds: holdIds(held),

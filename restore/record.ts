@@ -59,6 +59,8 @@ export const restorePlan = z.object({
   }),
   /** Each is put inside the data directory, wherever it lay on the primary. */
   tablespaces: z.array(z.object({ oid: z.string().regex(/^\d+$/), from: z.string(), to: z.string() })),
+  /** Those that the replayed WAL creates, at `lsn`: inside the data directory, too. */
+  created: z.array(z.object({ oid: z.string().regex(/^\d+$/), lsn, from: z.string(), to: z.string() })).default([]),
   /** What recovery with queries demands at least. */
   minimums: z.record(z.string(), z.number().int()),
   /** Free space that the folder needs before it starts. */

@@ -3,10 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { abortReason } from '../core/abort.ts';
 import { PgproofError } from '../core/errors.ts';
 import type { Run } from '../core/run.ts';
+import type { SegmentName } from '../core/segment.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { type RunningServer, startServer } from '../postgres/control.ts';
 import { findTools } from '../postgres/tools.ts';
 import type { Nearest } from '../repository/nearest.ts';
+import { inPlace } from '../wal/in-place.ts';
 import { type Prefetch, startPrefetch } from '../wal/prefetch.ts';
 import { recoverySettings, writeServerFiles } from './configure.ts';
 import { RecoveryLog } from './log.ts';
@@ -64,7 +66,8 @@ export async function recover(
     await removeWorkFolder(work);
   };
   try {
-    prefetch = await startPrefetch(cluster, plan.inventory, work.wal, { ...options, signal: run.signal });
+    const forReplay = (bytes: Uint8Array, name: SegmentName) => inPlace(bytes, name, plan.created);
+    prefetch = await startPrefetch(cluster, plan.inventory, work.wal, { ...options, forReplay, signal: run.signal });
     const { user } = cluster.config.connection;
     server = await startServer({
       tools,

@@ -21,6 +21,7 @@ import { loadPlan, loadResult, saveResult } from './plans.ts';
 import type { Reached, RestorePlan, RestoreResult } from './record.ts';
 import { type RecoverOptions, recover } from './recover.ts';
 import { withoutStanding } from './stall.ts';
+import { linkCreated } from './tablespaces.ts';
 import { verifyBackup } from './verify.ts';
 
 export type RestoreOptions = RecoverOptions & {
@@ -89,6 +90,7 @@ export async function carryOut(
   }
   const told = { ...plan, minimums: highest(plan.minimums, await source.minimums?.()) };
   const reached = await timed('recover', () => recoverAndStop(cluster, told, run, { ...options, copies }));
+  await linkCreated(plan);
   await timed('hand over', () => handOver(plan.into)); // the last change to the folder
   return finish(cluster, plan, reached, phases, copies);
 }

@@ -15,7 +15,7 @@ export type Survey = {
   /** Commit time of the newest transaction that replay takes in, µs since 1970; null: none. */
   lastCommitAt: bigint | null;
   /** CREATE TABLESPACE in the WAL. */
-  tablespaces: { lsn: Lsn; prev: Lsn; path: string }[];
+  tablespaces: { lsn: Lsn; prev: Lsn; oid: string; path: string }[];
   /** The highest that the primary's settings were raised to on the way. */
   minimums: Record<string, number>;
 };

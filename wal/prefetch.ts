@@ -1,5 +1,5 @@
 import { PgproofError } from '../core/errors.ts';
-import { historyFileName } from '../core/segment.ts';
+import { historyFileName, type SegmentName } from '../core/segment.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { listHistoriesIn } from '../repository/merged.ts';
 import { Nearest } from '../repository/nearest.ts';
@@ -16,6 +16,8 @@ export type PrefetchOptions = {
   attemptSeconds?: number;
   /** Where everything is read, to be asked afterwards what was taken from elsewhere. @defaultValue the cluster's repositories */
   copies?: Nearest;
+  /** What of a checked segment is replayed. @defaultValue all of it, as it is */
+  forReplay?: (bytes: Uint8Array, name: SegmentName) => Uint8Array;
 };
 
 export type Prefetch = {
@@ -27,7 +29,7 @@ export type Prefetch = {
 
 /**
  * Feeds wal/restore-wal.sh: keeps the next segments of the inventory in `dir`, each put there only after its content was
- * checked against its tag. Disk and memory are bounded by some segments, however long the recovery.
+ * checked against its tag, and made fit for this replay. Disk and memory are bounded by some segments, however long the recovery.
  * @throws {PgproofError} `plan-invalid` when a history file changed since the plan; what `listHistoriesIn` throws.
  */
 export async function startPrefetch(
@@ -38,7 +40,7 @@ export async function startPrefetch(
 ): Promise<Prefetch> {
   const { segmentBytes, era } = inventory;
   const { signal, patienceSeconds = 300, attemptSeconds = usualSeconds(segmentBytes) } = options;
-  const { copies = new Nearest(cluster.repositories) } = options;
+  const { copies = new Nearest(cluster.repositories), forReplay = (bytes: Uint8Array) => bytes } = options;
   const histories = await readHistories(cluster, copies, inventory, signal);
   // One repository may use it all up, and the next must have its turn.
   const allSeconds = attemptSeconds * cluster.repositories.length;
@@ -51,8 +53,10 @@ export async function startPrefetch(
     signal,
     patienceMs: patienceSeconds * 1000,
     attemptMs: allSeconds * 1000,
-    read: (segment, attempt) =>
-      readNearestSegment({ cluster, copies, era, segmentBytes }, segment, attempt, attemptSeconds),
+    read: async (segment, attempt) => {
+      const wal = { cluster, copies, era, segmentBytes };
+      return forReplay(await readNearestSegment(wal, segment, attempt, attemptSeconds), segment.name);
+    },
   });
   const running = prefetcher.run();
   return {

@@ -17,7 +17,7 @@ export type WalRecord =
   /** The end of a transaction, two-phase ones too: what time and xid targets stop at. `at` in µs since 1970. */
   | { kind: 'end'; lsn: Lsn; xid: string; outcome: 'commit' | 'abort'; at: bigint }
   | { kind: 'restore-point'; lsn: Lsn; name: string }
-  | { kind: 'tablespace'; lsn: Lsn; prev: Lsn; path: string }
+  | { kind: 'tablespace'; lsn: Lsn; prev: Lsn; oid: string; path: string }
   /** The end of the base backup that began at `start`. */
   | { kind: 'backup-end'; lsn: Lsn; start: Lsn }
   /** What recovery with queries demands at least, from here on. */
@@ -60,8 +60,10 @@ export async function* dumpRecords(tools: Tools, args: string[], signal: AbortSi
 export function understand({ rmgr, lsn, prev, xid, description }: DumpedRecord): WalRecord | undefined {
   if (rmgr === 'Transaction') return transactionEnd(lsn, xid, description);
   if (rmgr === 'Tablespace') {
-    const match = /^CREATE \d+ "(.*?)"?$/.exec(description.trimEnd());
-    return match === null ? undefined : { kind: 'tablespace', lsn, prev, path: match[1] as string };
+    const match = /^CREATE (\d+) "(.*?)"?$/.exec(description.trimEnd());
+    return match === null
+      ? undefined
+      : { kind: 'tablespace', lsn, prev, oid: match[1] as string, path: match[2] as string };
   }
   if (rmgr !== 'XLOG') return undefined;
   if (description.startsWith('RESTORE_POINT '))

@@ -10,7 +10,6 @@ import { assemble } from '../../restore/plan.ts';
 import type { RestorePlan } from '../../restore/record.ts';
 import { findStop } from '../../restore/stop.ts';
 import { stopRule, surveyWal } from '../../restore/survey.ts';
-import { refuseOutside } from '../../restore/tablespaces.ts';
 import { unreachable } from '../../restore/unreachable.ts';
 import { refuseLongSocket, workFolder } from '../../restore/work.ts';
 import type { Coverage } from '../../wal/inventory.ts';
@@ -32,7 +31,6 @@ export async function planOld(
   if (target.type === 'backup') throw alreadyNamed(target);
   await refuseWithin(opened, target, run);
   const stop = await findStop(archive, [record], target, run);
-  refuseOutside(stop.survey, record);
   const planned = assemble(archive, stop, { target, into }, { holds: [], notes: [] }, notesOf(opened));
   const question = [base.folder, record.startLsn, formatTarget(target), target.inclusive, target.timeline, into];
   const random = createHash('sha256').update(JSON.stringify(question)).digest('hex').slice(0, 8);

@@ -48,12 +48,15 @@ describe.each(alternate(0))("scenario 30: tablespaces, restored on the primary's
     expect(readdirSync(plan.into)).not.toContain('pgproof-restore.json');
   });
 
-  test('one that was created after the backup is refused before anything is written; its files stay as they are', async () => {
+  test('one that was created after the backup is put into the target, too; its files stay as they are', async () => {
     const { server } = stage;
     mkdirSync(join(later, 'ts'), { mode: 0o700 });
+    mkdirSync(join(later, 'dropped'), { mode: 0o700 });
+    await server.sql(`CREATE TABLESPACE dropped LOCATION '${later}/dropped'`);
+    await server.sql('DROP TABLESPACE dropped');
     await server.sql(`CREATE TABLESPACE later LOCATION '${later}/ts'`);
     await server.sql('CREATE TABLE invoices TABLESPACE later AS SELECT n FROM generate_series(1, 10000) n');
-    await server.sql('DELETE FROM invoices');
+    await server.sql('DELETE FROM invoices WHERE n > 7');
     await server.sql('VACUUM invoices');
     await server.sql("SELECT pg_create_restore_point('emptied')");
     await server.sql('INSERT INTO invoices SELECT generate_series(1, 10000)');
@@ -61,14 +64,17 @@ describe.each(alternate(0))("scenario 30: tablespaces, restored on the primary's
     await server.sql('CHECKPOINT');
     const before = fingerprint(later);
 
-    const error = await stage.plan('name:emptied').catch((thrown: unknown) => thrown);
-    expect(error).toMatchObject({ code: 'tablespace-outside', exitCode: 3, facts: { path: join(later, 'ts') } });
-    expect(fingerprint(later)).toBe(before);
+    const { plan, result } = await stage.restore('name:emptied');
 
-    const { plan } = await stage.restore((error as { facts: { nearestBefore: string } }).facts.nearestBefore);
     expect(fingerprint(later)).toBe(before);
-    const sql = "SELECT spcname FROM pg_tablespace WHERE spcname IN ('fast', 'later')";
-    expect(await ask(server.bin, plan.into, sql)).toEqual([{ spcname: 'fast' }]);
+    const created = plan.created.at(-1) as (typeof plan.created)[number];
+    expect(created).toMatchObject({ from: join(later, 'ts'), to: join(plan.into, 'tablespaces', created.oid) });
+    expect(result.notes).toContain(
+      `The tablespace of '${created.from}', created after the backup, will be in '${created.to}'.`,
+    );
+    expect(readdirSync(join(plan.into, 'pg_tblspc')).length).toBe(2);
+    const sql = `SELECT count(*)::int AS rows, pg_tablespace_location(max(oid)) AS place FROM invoices, pg_tablespace WHERE spcname = 'later'`;
+    expect(await ask(server.bin, plan.into, sql)).toEqual([{ rows: 7, place: created.to }]);
 
     await stage.backup();
     await stage.archive();
