@@ -26,7 +26,7 @@ import { verifyVerb } from './verify.ts';
 import { walVerb } from './wal.ts';
 import { workerVerb } from './worker.ts';
 
-/** The command line (DESIGN §9): one file a verb. Wrong use throws `usage`; help and version a CommanderError of exit code 0. */
+/** The command line: one file a verb. Wrong use throws `usage`; help and version a CommanderError of exit code 0. */
 export function createProgram(): Command {
   const program = new Command('pgproof')
     .description('PostgreSQL backup and recovery. Backups are claims. Drills are proof.')

@@ -52,7 +52,7 @@ export function verb(action: VerbAction): (...args: unknown[]) => Promise<void> 
   };
 }
 
-/** @returns the process's exit code (DESIGN §9). */
+/** @returns the process's exit code. */
 export async function printError(thrown: unknown, json: boolean): Promise<number> {
   const error = asPgproofError(thrown);
   if (json) await print(`${JSON.stringify({ error: error.toDocument() }, null, 2)}\n`);

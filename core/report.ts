@@ -1,6 +1,6 @@
 import * as z from 'zod';
 
-/** One attempt at anything, failures too (DESIGN §9). `result` is what the operation has to tell beyond these fields. */
+/** One attempt at anything, failures too. `result` is what the operation has to tell beyond these fields. */
 export const report = z.object({
   formatVersion: z.literal(1),
   id: z.string(),

@@ -4,7 +4,7 @@ import { query, queryOne, type SqlClient } from './client.ts';
 
 type Platform = BackupRecord['platform'];
 
-/** Recovery with queries refuses to start where one of these is lower than it was on the primary (FACTS-PG §f). */
+/** Recovery with queries refuses to start where one of these is lower than it was on the primary. */
 const minimumNames = [
   'max_connections',
   'max_worker_processes',

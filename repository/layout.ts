@@ -46,7 +46,7 @@ export const manifestKey = (cluster: string, era: string, id: string, suffix: Co
   `${basePrefix(cluster, era, id)}backup_manifest${suffix}`;
 
 export const walPrefix = (cluster: string, era: string): string => `${cluster}/${era}/wal/`;
-/** WAL is identified by its content: `tag` is 32 hex digits of it (DESIGN §3). */
+/** WAL is identified by its content: `tag` is 32 hex digits of it. */
 export const walKey = (cluster: string, era: string, segment: SegmentName, tag: string, suffix: CodecSuffix): string =>
   `${walPrefix(cluster, era)}${hex8(timelineOf(segment))}/${segment.slice(0, 16)}/${segment}-${tag}${suffix}`;
 

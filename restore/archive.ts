@@ -58,7 +58,7 @@ export async function openArchive(
     tools,
     histories: [...histories].map(([id, { tag }]) => ({ timeline: id, tag })),
     path,
-    // Told a number above 1, PostgreSQL demands its history file (FACTS-PG; xlogrecovery.c, validateRecoveryParameters).
+    // Told a number above 1, PostgreSQL demands its history file (xlogrecovery.c, validateRecoveryParameters).
     timeline: chosen === 1 || entries.has(chosen) ? chosen : 'current',
     listing: await listSettled(cluster, era, path, onPath.at(-1), signal),
     backups: onPath,

@@ -50,7 +50,7 @@ export async function recoverySettings(
     ...Object.fromEntries(Object.entries(plan.minimums).map(([name, value]) => [name, String(value)])),
     // Without queries, recovery also passes a place where the primary's limits were raised beyond ours.
     hot_standby: sandbox ? 'on' : 'off',
-    // Off, the new timeline's history file would never be archived, also not later (FACTS-PG §k).
+    // Off, the new timeline's history file would never be archived, also not later.
     archive_mode: sandbox ? 'off' : 'on',
     // An archiver that is told above 128 gives up at once; told 1, it makes the server's shutdown wait for its retries.
     archive_command: 'exit 255',

@@ -20,7 +20,7 @@ export function placeTablespaces(backup: BackupRecord, into: string): RestorePla
 
 /**
  * Those that the replayed WAL creates. Replay would use the primary's own path: beside a running primary it destroys the primary's files,
- * and elsewhere it fails (FACTS-PG §k). So it is told no path, makes them inside the data directory, and they move to the others once
+ * and elsewhere it fails. So it is told no path, makes them inside the data directory, and they move to the others once
  * it is over. One that was created without a path lies inside it in any case.
  * @throws {PgproofError} `tablespace-outside`, with the newest target that works from this backup, where PostgreSQL cannot be told so.
  */

@@ -84,7 +84,7 @@ async function shipHistory(file: SpoolFile, context: ShipContext): Promise<Outco
 
 /**
  * The last segment of a timeline that ended in its midst. The new timeline's first segment begins with the same WAL, and the
- * whole segment may still come from a server that had gone on, so it is never archived under the full name (FACTS-PG §c).
+ * whole segment may still come from a server that had gone on, so it is never archived under the full name.
  */
 async function keepPartial(file: SpoolFile, context: ShipContext): Promise<Outcome> {
   const judged = await judgeFile(file, context.known);

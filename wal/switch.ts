@@ -25,7 +25,7 @@ export async function switchWal(cluster: Pick<ProtectedCluster, 'config'>, optio
     (client) =>
       queryOne(
         client,
-        // The timeline before the switch: on a boundary the name of the file differs between majors (FACTS-PG §i).
+        // The timeline before the switch: on a boundary the name of the file differs between majors.
         `SELECT left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) AS timeline,
                 pg_size_bytes(current_setting('wal_segment_size'))::int AS bytes,
                 pg_switch_wal()::text AS lsn`,

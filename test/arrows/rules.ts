@@ -1,5 +1,5 @@
-/** DESIGN §2 as data. Above → below: a folder may import itself and what stands here for it. */
-const ENGINES = 'backup wal restore drill dump import copy verify check expire report sink notify watch'.split(' ');
+/** The layers, from above to below: a folder may import itself and what stands here for it. */
+const ENGINES = 'backup wal restore drill dump import copy verify check expire report sink watch'.split(' ');
 const BASE = ['parts', 'postgres', 'repository', 'storage', 'codec', 'core'];
 const SIDEWAYS: Record<string, string[]> = {
   backup: ['wal'],

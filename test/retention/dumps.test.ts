@@ -234,7 +234,7 @@ describe('what needs a person', () => {
 describe('two years of weekly and daily dumps of two databases', () => {
   const tiers = tiersOf({ weekly: { weekly: 12 }, daily: { last: 7 } });
 
-  /** What R4.9 promises, by what is true of the dumps. */
+  /** What the schedule of dumps promises, by what is true of them. */
   function assertPromise(shelf: Shelf, made: Shelf['dumps'], what: string): void {
     for (const database of ['shop', 'stock']) {
       const of = (tier: string) => made.filter((dump) => dump.database === database && dump.tier === tier);

@@ -24,13 +24,13 @@ export async function sabotage({ folder }: Copy, patch: Patch): Promise<string |
   const applied = await apply(folder, patch);
   if (applied.code !== 0) return `the patch does not apply: ${applied.output.trim()}`;
   const run = beginRun();
-  try {
-    return patch.reddens === 'arrows' ? await arrowsMiss(folder, patch) : await vitestMisses(run, folder, patch);
-  } finally {
-    finishRun(run); // a harmed product may leave anything
-    const mended = await apply(folder, patch, '--reverse');
-    if (mended.code !== 0) throw new Error(`the patch cannot be taken back: ${mended.output.trim()}`);
-  }
+  const missing = patch.reddens === 'arrows' ? arrowsMiss(folder, patch) : vitestMisses(run, folder, patch);
+  const [answer] = await Promise.allSettled([missing]);
+  finishRun(run); // a harmed product may leave anything
+  const mended = await apply(folder, patch, '--reverse');
+  if (mended.code !== 0) throw new Error(`the patch cannot be taken back: ${mended.output.trim()}`);
+  if (answer.status === 'rejected') throw answer.reason;
+  return answer.value;
 }
 
 function beginRun(): Run {

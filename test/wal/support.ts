@@ -19,7 +19,7 @@ export const systemId = '7300000000000000001';
 export const signal = new AbortController().signal;
 
 /** Nobody listens there: whatever needs the server's word has to wait. */
-const noServer: ConnectionConfig = { socket: '/nonexistent', port: 5432, user: 'nobody', database: 'postgres' };
+export const noServer: ConnectionConfig = { socket: '/nonexistent', port: 5432, user: 'nobody', database: 'postgres' };
 
 export type Archive = {
   cluster: ProtectedCluster;

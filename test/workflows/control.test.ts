@@ -58,7 +58,7 @@ async function outcomeOf(fleet: string, input: Record<string, unknown>, operatio
 
 describe('a workflow', () => {
   test('says which queue has no worker, and by its own profile within 10 s', async () => {
-    expect(timeouts.quick.hello).toBeLessThan(10); // the promise (DESIGN §9)
+    expect(timeouts.quick.hello).toBeLessThan(10); // a worker that is not there is said within so many seconds
     const { outcome } = await outcomeOf('main', { cluster: 'shop' });
     expect(outcome).toMatchObject({ code: 'worker-absent', facts: { host: 'db-7', queue: 'pgproof-main-db-7' } });
     expect((outcome as { hint: string }).hint).toContain('--offline');
