@@ -6,7 +6,7 @@ import { shipOnce } from '../../wal/shipper.ts';
 import { spoolAt } from '../../wal/spool.ts';
 import { alternate } from '../support/postgres.ts';
 import { keptTempDir } from '../support/temp.ts';
-import { ask, openRestoreStage, type RestoreStage, withServer } from './support.ts';
+import { archived, ask, openRestoreStage, type RestoreStage, withServer } from './support.ts';
 
 const now = `to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 
@@ -32,6 +32,7 @@ describe.each(alternate(0))('scenario 22: WAL that an old primary wrote behind t
       writeFileSync(join(server.dataDir, 'standby.signal'), '');
       await server.start();
       await server.sql('SELECT pg_promote()');
+      await archived(server);
       await ship(); // adopts timeline 2
       abandoned = await archiveAsOldPrimary(folder);
       await ship();

@@ -106,7 +106,7 @@ describe.each(alternate(0))('a cluster of PostgreSQL %s whose key is rotated whi
     await backUp();
     await insert(7);
     await archived(stage);
-  }, 120_000);
+  });
   afterAll(async () => {
     await worker?.stop();
     await stage?.dispose();

@@ -74,7 +74,7 @@ export async function openRestoreStage(options: Parameters<typeof openStage>[0])
 }
 
 /** Until PostgreSQL has handed over everything that is finished. */
-async function archived(server: Stage['server']): Promise<void> {
+export async function archived(server: Stage['server']): Promise<void> {
   for (;;) {
     const [row] = await server.sql<{ done: boolean }>(
       `SELECT NOT EXISTS (SELECT FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready') AS done`,

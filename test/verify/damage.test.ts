@@ -15,7 +15,7 @@ let stage: VerifyStage;
 
 beforeAll(async () => {
   stage = await openVerifyStage(major);
-}, 60_000);
+});
 afterAll(() => stage.dispose());
 
 const noneAffected = { backups: [], cutShort: [], from: null, to: null };

@@ -30,7 +30,7 @@ beforeAll(async () => {
   custom = await dumpBy(stage.server, 'pg_dump', '--format=custom', '--dbname=postgres');
   sql = await dumpBy(stage.server, 'pg_dump', '--dbname=postgres');
   globals = await dumpBy(stage.server, 'pg_dumpall', '--globals-only');
-}, 60_000);
+});
 afterAll(() => stage.dispose());
 
 const [archive, tar, plain, folder] = [dumpIdOf(1), dumpIdOf(2), dumpIdOf(3), dumpIdOf(5)] as const;

@@ -15,7 +15,7 @@ let stage: VerifyStage;
 
 beforeAll(async () => {
   stage = await openVerifyStage(major, 'chacha20-poly1305');
-}, 60_000);
+});
 afterAll(() => stage.dispose());
 
 const keyFile = () => join(stage.folder, 'main.key');

@@ -21,7 +21,7 @@ let stage: VerifyStage;
 
 beforeAll(async () => {
   stage = await openVerifyStage(major);
-}, 60_000);
+});
 afterAll(() => stage.dispose());
 
 /** A repository, and a second one that has the same. */

@@ -19,7 +19,7 @@ let stage: VerifyStage;
 
 beforeAll(async () => {
   stage = await openVerifyStage(major);
-}, 60_000);
+});
 afterAll(() => stage.dispose());
 
 const asked: Parameters<typeof reportedVerify>[1] = {

@@ -18,7 +18,7 @@ let stage: VerifyStage;
 
 beforeAll(async () => {
   stage = await openVerifyStage(major);
-}, 60_000);
+});
 afterAll(() => stage.dispose());
 
 const asked = { ...everything, repository: null, reason: null, requestedBy: 'nobody' };

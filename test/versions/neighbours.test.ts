@@ -134,7 +134,7 @@ test('a worker that is told to end cancels what outlasts its grace time and ends
   host.kill('SIGTERM');
   expect(await host.ended).toEqual([0, null]);
   expect(readFileSync(host.logFile, 'utf8')).not.toContain('did not stop in time');
-  expect(await childrenLeft(host.pid)).toEqual([]);
+  await until(async () => (await childrenLeft(host.pid)).length === 0);
 
   const { lastFailure } = (await pendingOf(backup.workflowId)) ?? {};
   expect(lastFailure?.applicationFailureInfo?.type).toBe('worker-stopped'); // and so the next worker tries it again

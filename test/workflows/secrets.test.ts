@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { followRun } from '../../client/follow.ts';
-import { startOperation } from '../../client/temporal.ts';
+import { type StartedRun, startOperation } from '../../client/temporal.ts';
 import { parseTarget } from '../../core/target.ts';
 import { planRestore } from '../../restore/plan.ts';
 import { type Fleet, openFleet } from '../support/fleet.ts';
@@ -33,35 +33,42 @@ afterAll(async () => {
   await fleet?.dispose();
 });
 
+const runs: StartedRun[] = [];
+
+test('scenario 42: no secret in the history of a backup, nor in what it answers', async () => {
+  runs.push(await fleet.start('backup', { reason: 'the whole story' }));
+  const { report } = await fleet.finish(runs[0]!);
+  expect(report.status).toBe('SUCCESS');
+  expect(found(await inTemporal(), secrets())).toEqual([]);
+  // The search itself can find, also in a payload, which a history holds as base64.
+  const payload = JSON.stringify({ data: Buffer.from(`x ${password} y`).toString('base64') });
+  expect(found([['here', payload]], secrets())).toEqual(['here']);
+});
+
 test('scenario 42: no secret in histories, search attributes, logs, reports, plans or process lists after a full run', async () => {
   const { cluster, folder } = fleet.stage;
-  const runs = [await fleet.start('backup', { reason: 'the whole story' })];
-  const { report } = await fleet.finish(runs[0]!);
-  runs.push(await fleet.start('drill'));
-  await fleet.finish(runs[1]!);
+  const follow = async (started: StartedRun) => {
+    runs.push(started);
+    return fleet.finish(started);
+  };
+  await follow(await fleet.start('drill'));
   const run = { signal: new AbortController().signal, progress: () => undefined };
   const order = { target: parseTarget('latest'), into: join(folder, 'restored') };
   const plan = await planRestore(cluster, order, run);
-  runs.push(await fleet.start('restore', { plan: plan.id }));
-  await fleet.finish(runs[2]!);
-  runs.push(await fleet.start('dump'));
-  await fleet.finish(runs[3]!);
+  await follow(await fleet.start('restore', { plan: plan.id }));
+  await follow(await fleet.start('dump'));
   // Failures talk the most: a password that no longer fits, quoted by whoever is refused.
   await fleet.stage.server.sql(`ALTER ROLE pgproof PASSWORD 'another-one'`);
-  runs.push(await fleet.start('backup'));
-  const refusal = await fleet.finish(runs[4]!).catch((error: unknown) => JSON.stringify(error) + String(error));
-  runs.push(await startOperation(fleet.temporal, 'main', 'check', { cluster: 'shop' }));
-  await followRun(fleet.temporal, runs[5]!, { fleet: 'main', signal: run.signal });
+  const refused = follow(await fleet.start('backup'));
+  const refusal = await refused.catch((error: unknown) => JSON.stringify(error) + String(error));
+  const check = await startOperation(fleet.temporal, 'main', 'check', { cluster: 'shop' });
+  runs.push(check);
+  await followRun(fleet.temporal, check, { fleet: 'main', signal: run.signal });
   await worker.stop();
   watching.abort();
   await watched;
 
-  const shown: [string, string][] = [['an error', refusal as string]];
-  for (const { operation, workflowId } of runs) {
-    const handle = fleet.temporal.client.workflow.getHandle(workflowId);
-    shown.push([`the history of ${operation}`, historyToJSON(await handle.fetchHistory())]);
-    shown.push([`the attributes of ${operation}`, JSON.stringify((await handle.describe()).searchAttributes)]);
-  }
+  const shown = [['an error', refusal as string] as Shown, ...(await inTemporal())];
   shown.push(['the log', readFileSync(worker.logFile, 'utf8')]);
   shown.push(['process lists', [...commandLines].join('\n')]);
   const tools = readFileSync(toolsLog(), 'utf8');
@@ -70,17 +77,25 @@ test('scenario 42: no secret in histories, search attributes, logs, reports, pla
     shown.push([file, readFileSync(file, 'utf8')]);
   for (const file of filesBelow(join(folder, 'state'), /\.json$/)) shown.push([file, readFileSync(file, 'utf8')]);
 
-  expect(report.status).toBe('SUCCESS');
-  const places = shown.map(([where]) => where);
-  expect(places).toEqual(
-    expect.arrayContaining(['the history of restore', 'the history of dump', 'the history of check']),
-  );
+  const histories = ['backup', 'drill', 'restore', 'dump', 'check'].map((operation) => `the history of ${operation}`);
+  expect(shown.map(([where]) => where)).toEqual(expect.arrayContaining(histories));
   for (const tool of ['pg_basebackup', 'pg_dump', 'pg_dumpall']) expect(tools).toMatch(new RegExp(`/${tool} .*--`));
   expect(found(shown, secrets())).toEqual([]);
-  // The search itself can find, also in a payload, which a history holds as base64.
-  const payload = JSON.stringify({ data: Buffer.from(`x ${password} y`).toString('base64') });
-  expect(found([['here', payload]], secrets())).toEqual(['here']);
 });
+
+/** Where it was shown, and what. */
+type Shown = [string, string];
+
+/** What Temporal has of every run. */
+async function inTemporal(): Promise<Shown[]> {
+  const shown: Shown[] = [];
+  for (const { operation, workflowId } of runs) {
+    const handle = fleet.temporal.client.workflow.getHandle(workflowId);
+    shown.push([`the history of ${operation}`, historyToJSON(await handle.fetchHistory())]);
+    shown.push([`the attributes of ${operation}`, JSON.stringify((await handle.describe()).searchAttributes)]);
+  }
+  return shown;
+}
 
 /** Each in the forms in which it could slip out. */
 function secrets(): string[] {
@@ -93,7 +108,7 @@ function secrets(): string[] {
 }
 
 /** Where a secret stands, in the clear, or in the base64 of a Temporal payload. */
-function found(shown: [string, string][], known: string[]): string[] {
+function found(shown: readonly Shown[], known: string[]): string[] {
   return shown
     .filter(([, text]) => known.some((secret) => text.includes(secret) || decoded(text).includes(secret)))
     .map(([where]) => where);
