@@ -8,13 +8,11 @@ import type { Repository } from '../repository/repository.ts';
 import type { Bucket, BucketFacts, Call } from '../storage/bucket/bucket.ts';
 import { openBucket, storeFigures } from '../storage/open.ts';
 import { attempt, type Finding, ok, problem, warning } from './finding.ts';
+import { settingsFindings } from './store-settings.ts';
 
 /** A store that does not answer within this time does not work for a check. */
 const patienceMs = 15_000;
 const speedBytes = 16 << 20;
-
-/** Signatures carry the time, and stores refuse those that are off by a quarter of an hour. */
-const skew = { warning: 60, problem: 600 };
 
 export type StoreCheckOptions = { signal: AbortSignal; env?: NodeJS.ProcessEnv };
 
@@ -65,18 +63,13 @@ class Probe {
 
   async run(): Promise<Finding[]> {
     const facts = await this.#bucket.inspect(this.#config.prefix, this.#call);
-    const settings = [
-      this.#clock(facts),
-      this.#versioning(facts),
-      this.#lock(facts),
-      this.#lifecycle(facts),
-      this.#uploads(facts),
-    ];
+    const named = (what: string) => this.#named(what);
+    const asked = { prefix: this.#config.prefix, policyVerb: this.#policyVerb(), named };
     const isLocked = facts.lock !== 'none' && facts.lock !== undefined && facts.lock.days !== null;
     const rights = await this.#rights();
     const canWrite = rights.status === 'ok';
     return [
-      ...settings,
+      ...settingsFindings(facts, asked),
       rights,
       ...(canWrite ? [await this.#try('conditional-put', () => this.#conditional(facts))] : []),
       // What is retained cannot be removed again, and 16 MiB a check would stay for years.
@@ -97,67 +90,6 @@ class Probe {
       detail,
       'Look at the network on the way to the store, and at its limits for this account; see limits.parallel.',
     );
-  }
-
-  #clock({ clockAheadSeconds: ahead }: BucketFacts): Finding {
-    if (ahead === undefined) return ok(this.#named('clock'), 'the store does not say what time it is');
-    const off = Math.abs(ahead);
-    const detail = `this host's clock is ${off.toFixed(0)} s ${ahead > 0 ? 'behind' : 'ahead of'} the store's`;
-    const fix = 'timedatectl set-ntp true';
-    if (off >= skew.problem) return problem(this.#named('clock'), `${detail}: requests are about to be refused`, fix);
-    return off >= skew.warning
-      ? warning(this.#named('clock'), detail, fix)
-      : ok(this.#named('clock'), `within ${skew.warning} s of the store's`);
-  }
-
-  #versioning({ versioning }: BucketFacts): Finding {
-    const name = this.#named('versioning');
-    switch (versioning) {
-      case undefined:
-        return warning(name, 'unknown: the right to read it is missing', this.#policyVerb());
-      case 'off':
-        return ok(name, 'off: what is removed is gone');
-      default:
-        return ok(
-          name,
-          `${versioning}: what is removed stays as an older version, and is paid for, until a lifecycle rule deletes older versions`,
-        );
-    }
-  }
-
-  #lock({ lock }: BucketFacts): Finding {
-    const name = this.#named('lock');
-    if (lock === undefined) return warning(name, 'unknown: the right to read it is missing', this.#policyVerb());
-    if (lock === 'none') return ok(name, 'none: whoever may delete can delete backups');
-    const days = lock.days === null ? 'no default for new objects' : `${lock.days} days for each new object`;
-    return ok(name, `${lock.mode}, ${days}: what is to be deleted earlier is reported as retained`);
-  }
-
-  #lifecycle({ deletingRules }: BucketFacts): Finding {
-    const name = this.#named('lifecycle');
-    if (deletingRules === undefined)
-      return warning(name, 'unknown: the right to read it is missing', this.#policyVerb());
-    if (deletingRules.length === 0) return ok(name, 'no rule deletes or moves objects of the repository');
-    return problem(
-      name,
-      `these rules of the bucket delete objects of the repository, or move them where they cannot be read: ${deletingRules.join(', ')}`,
-      `Remove these rules, or exclude the prefix '${this.#config.prefix}' from them: only pgproof knows which objects a backup needs.`,
-    );
-  }
-
-  #uploads({ abortsUploadsAfterDays: days }: BucketFacts): Finding {
-    const name = this.#named('abandoned-uploads');
-    if (days === undefined)
-      return warning(name, 'unknown: the right to read lifecycle rules is missing', this.#policyVerb());
-    if (days === 'never')
-      return warning(
-        name,
-        'no rule aborts them; pgproof does, of its own, at the next large object',
-        this.#policyVerb(),
-      );
-    return days >= 4
-      ? ok(name, `aborted by the bucket after ${days} days`)
-      : warning(name, `aborted by the bucket after ${days} days, perhaps while they are written`, this.#policyVerb());
   }
 
   /** Each right by what it is for: the first refusal names the request that was refused. */

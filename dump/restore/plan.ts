@@ -14,12 +14,13 @@ import { type DecidedRestore, type DumpRestoreMode, type DumpRestoreOptions, dec
 import type { DumpPlan, PlanMode } from './plan-record.ts';
 import { saveDumpPlan } from './plans.ts';
 import { findRestorers, knowsRestrict } from './programs.ts';
-import { localeOf, wayOf } from './restore.ts';
+import { localeOf } from './restore.ts';
 import { inScratch } from './scratch.ts';
 import { lookAtServer } from './server.ts';
 import type { DumpSource } from './source.ts';
 import { refuseWithoutRoom, stageList } from './stage.ts';
 import { surveyDump } from './survey.ts';
+import { wayOf } from './way.ts';
 
 /** A server of this host's configuration. */
 export type RestoreServer = { name: string; config: Pick<ClusterConfig, 'connection' | 'tools'> };

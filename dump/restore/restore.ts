@@ -1,7 +1,6 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ConnectionConfig, DrillCheckConfig } from '../../core/config.ts';
-import { PgproofError } from '../../core/errors.ts';
 import type { Phase } from '../../core/report.ts';
 import type { Run } from '../../core/run.ts';
 import type { Take } from '../../parts/reader.ts';
@@ -14,13 +13,7 @@ import { createDatabase } from './database.ts';
 import { judgeFit, refuseUnfit } from './fit.ts';
 import { applyGlobals, type GlobalsPlan, readGlobals } from './globals.ts';
 import type { DumpNeeds } from './needs.ts';
-import {
-  type DecidedRestore,
-  type DumpRestoreMode,
-  type DumpRestoreOptions,
-  decideRestore,
-  isShared,
-} from './options.ts';
+import { type DecidedRestore, type DumpRestoreMode, type DumpRestoreOptions, decideRestore } from './options.ts';
 import { knowsRestrict } from './programs.ts';
 import type { DumpRestoreResult } from './result.ts';
 import { runRestorer } from './run-tools.ts';
@@ -30,6 +23,7 @@ import { lookAtServer, refusedLocale, type TargetServer } from './server.ts';
 import type { DumpSource } from './source.ts';
 import { stageDump } from './stage.ts';
 import { surveyDump } from './survey.ts';
+import { type Way, wayOf } from './way.ts';
 
 export type RestoreInto = {
   /** Of the server; its `database` is the one to be connected to while the other is made. */
@@ -134,42 +128,6 @@ function ownerOf(
   const wanted = typeof owner === 'object' ? owner.role : owner === 'dump' ? (taken?.owner ?? null) : null;
   const known = [...(server.superuser ? server.roles : server.memberOf), ...(globals?.makes ?? [])];
   return wanted !== null && known.includes(wanted) ? wanted : null;
-}
-
-export type Way = {
-  jobs: number;
-  /** The dump lies in the staging folder, whole and checked, before anything is changed. */
-  staged: boolean;
-  notes: string[];
-};
-
-/**
- * How it gets to pg_restore: several jobs, another order, and a folder need a copy; and so does what changes a database that is there,
- * because a stream is proven at its end only.
- */
-export function wayOf(
-  { format }: Pick<DumpSource, 'format'>,
-  options: Pick<DecidedRestore, 'jobs' | 'select' | 'singleTransaction'>,
-  mode: DumpRestoreMode,
-  { container }: Pick<Clients, 'container'>,
-  inSections = false,
-): Way {
-  const inContainer = container !== undefined;
-  if (inContainer && (format === 'directory' || options.select !== null || mode === 'clean')) {
-    throw new PgproofError(
-      'dump-unfit',
-      `pg_restore runs in the container '${container}', which sees no file of this host: a directory dump, --select and --clean need one`,
-      { facts: { container, format }, hint: 'Let tools.bin find the programs on this host: take tools.docker out.' },
-    );
-  }
-  const isParallel = (format === 'custom' || format === 'directory') && !options.singleTransaction && !inContainer;
-  const jobs = isParallel ? options.jobs : 1;
-  const staged =
-    format !== 'plain' &&
-    (format === 'directory' || inSections || jobs > 1 || (isShared(mode) && !inContainer) || options.select !== null);
-  const notes =
-    options.jobs > 1 && options.singleTransaction ? ['One job only: a single transaction has one session.'] : [];
-  return { jobs, staged, notes };
 }
 
 export type Prepared = {

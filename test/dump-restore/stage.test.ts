@@ -5,9 +5,9 @@ import { endBytes, paddingOf, writeHeader } from '../../dump/directory/member.ts
 import { DirectoryUnpacker } from '../../dump/restore/directory.ts';
 import { asideName } from '../../dump/restore/finish.ts';
 import { decideRestore, dumpRestoreOptions } from '../../dump/restore/options.ts';
-import { wayOf } from '../../dump/restore/restore.ts';
 import { refuseOtherList } from '../../dump/restore/selected.ts';
 import { refuseWithoutRoom } from '../../dump/restore/stage.ts';
+import { wayOf } from '../../dump/restore/way.ts';
 import { tempDir } from '../support/temp.ts';
 
 const tar = (...members: [name: string, content: string][]): Buffer =>
