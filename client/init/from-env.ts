@@ -45,8 +45,8 @@ export async function readOldScripts(
   { cluster, folder, flags }: { cluster: string; folder: string; flags: ReadonlySet<string> },
 ): Promise<OldScripts> {
   const lines = await readEnvFile(file);
-  const isOverruled = ({ flag }: Known): boolean => flag !== undefined && flags.has(flag);
-  const read = readAll(file, lines, isOverruled);
+  const overruling: Overruling = ({ flag = [] }) => [flag].flat().find((each) => flags.has(each));
+  const read = readAll(file, lines, overruling);
   const old: Old = { ...read, scripts: scriptsOf(read, lines), ...containerOf(read, lines) };
   return {
     ...whereOf(old),
@@ -58,16 +58,19 @@ export async function readOldScripts(
     repositories: repositoriesOf(old, cluster, folder, file),
     work: workOf(old),
     secrets: secretsOf(old, cluster),
-    settings: lines.map(({ name, value }) => becameOf(name, value, old, cluster, isOverruled)),
+    settings: lines.map(({ name, value }) => becameOf(name, value, old, cluster, overruling)),
   };
 }
 
-function readAll(file: string, lines: readonly Line[], isOverruled: (known: Known) => boolean): Old {
+/** The flag that was given and says the same as a setting. */
+type Overruling = (known: Known) => string | undefined;
+
+function readAll(file: string, lines: readonly Line[], overruling: Overruling): Old {
   const old: Old = {};
   const from: Partial<Record<keyof Old, string>> = {};
   for (const { name, value } of lines) {
     const known = knownSettings[name];
-    if (known?.into === undefined || isOverruled(known)) continue;
+    if (known?.into === undefined || overruling(known) !== undefined) continue;
     const [key, read, allowed] = known.into;
     const shown = known.isSecret ? null : value;
     const taken = read(value);
@@ -80,18 +83,13 @@ function readAll(file: string, lines: readonly Line[], isOverruled: (known: Know
   return { ...old, ...(old.store === undefined && old.bucket === undefined ? {} : { store: old.store ?? 'both' }) };
 }
 
-function becameOf(
-  name: string,
-  value: string,
-  old: Old,
-  cluster: string,
-  isOverruled: (known: Known) => boolean,
-): Setting {
+function becameOf(name: string, value: string, old: Old, cluster: string, overruling: Overruling): Setting {
   const known = Object.hasOwn(knownSettings, name) ? knownSettings[name] : undefined;
   if (known === undefined)
     return { name, became: 'comment', value: null, text: 'not known to pgproof; its value stays where it is' };
   const shown = known.isSecret ? null : value;
-  if (isOverruled(known)) return { name, became: 'comment', value: shown, text: `--${known.flag} says otherwise` };
+  const flag = overruling(known);
+  if (flag !== undefined) return { name, became: 'comment', value: shown, text: `--${flag} says otherwise` };
   const [became, text] = known.became(old, cluster);
   return { name, became, value: shown, text };
 }

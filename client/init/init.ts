@@ -1,7 +1,8 @@
 import { dirname, join } from 'node:path';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import * as z from 'zod';
 import { propose } from '../../check/propose.ts';
+import { ciphers } from '../../codec/sealing.ts';
 import { asPgproofError, hasCode, type PgproofError } from '../../core/errors.ts';
 import { chooseStrategy } from '../../core/strategy/choose.ts';
 import type { Needs, Strategy } from '../../core/strategy/strategy.ts';
@@ -53,6 +54,7 @@ export const initVerb = (): Command =>
     .option('--endpoint <address>', 'address of the store, where it is not the usual one')
     .option('--path-style', 'bucket in the path, as many self-hosted stores need it')
     .option('--key <path>', 'key file; made when it is not there; default: beside the configuration')
+    .addOption(new Option('--cipher <name>', 'what a new key seals with; default: aes-256-gcm').choices(ciphers))
     .option('--no-key', 'no encryption and no authentication')
     .option(
       '--size <size>',

@@ -5,6 +5,8 @@ import { PgproofError } from '../../core/errors.ts';
 import { parseName } from '../../core/names.ts';
 import { loadConfig } from '../../host/config.ts';
 import { ownHostName } from '../../host/host.ts';
+import { readKeyFile } from '../../repository/key-file.ts';
+import type { KeyCipher } from '../../repository/keys.ts';
 import { type OldScripts, readOldScripts } from './from-env.ts';
 import type { InitPlan } from './plan.ts';
 import { type RepositoryOptions, repositorySection } from './repository.ts';
@@ -20,6 +22,7 @@ export type InitOptions = RepositoryOptions & {
   database?: string;
   role?: string;
   key?: string | boolean;
+  cipher?: KeyCipher;
   size?: number;
   rpo?: number;
   rto?: number;
@@ -40,7 +43,11 @@ export async function readOptions(options: InitOptions, name: string): Promise<I
     database: options.database ?? known?.database ?? 'postgres',
   };
   const password = old?.password === undefined ? {} : { password: { file: join(folder, passwordFile(cluster)) } };
-  const isSealed = options.key !== false && (typeof options.key === 'string' || old?.encrypted !== false);
+  if (options.cipher !== undefined)
+    await refuseCipher(options.cipher, options, cluster, { configFile, isKnown: known !== undefined });
+  const isSealed =
+    options.key !== false &&
+    (typeof options.key === 'string' || options.cipher !== undefined || old?.encrypted !== false);
   return {
     cluster,
     host: parseName('host', options.host ?? ownHostName()),
@@ -50,8 +57,8 @@ export async function readOptions(options: InitOptions, name: string): Promise<I
     password: old?.password ?? null,
     connection: { ...where, user: options.role ?? old?.user ?? 'pgproof', ...password },
     repositories: options.repository === undefined && old !== null ? old.repositories : [repositorySection(options)],
-    keyFile: isSealed ? resolve(typeof options.key === 'string' ? options.key : join(folder, `${cluster}.key`)) : null,
-    cipher: old?.cipher ?? 'aes-256-gcm',
+    keyFile: isSealed ? keyFileOf(options, folder, cluster) : null,
+    cipher: options.cipher ?? old?.cipher ?? 'aes-256-gcm',
     needs: {
       ...(options.size === undefined ? {} : { bytes: options.size }),
       ...(options.rpo === undefined ? {} : { rpo: options.rpo }),
@@ -60,6 +67,31 @@ export async function readOptions(options: InitOptions, name: string): Promise<I
     secrets: old?.secrets ?? [],
     old: old === null ? null : { file: resolve(options.fromEnv as string), ...old },
   };
+}
+
+const keyFileOf = ({ key }: InitOptions, folder: string, cluster: string): string =>
+  resolve(typeof key === 'string' ? key : join(folder, `${cluster}.key`));
+
+/** A key that is there is never made anew, and what it seals with is nobody's to guess. */
+async function refuseCipher(
+  cipher: KeyCipher,
+  options: InitOptions,
+  cluster: string,
+  { configFile, isKnown }: { configFile: string; isKnown: boolean },
+): Promise<void> {
+  const refused = (why: string, hint: string) =>
+    new PgproofError('usage', `--cipher '${cipher}' cannot be: ${why}`, { facts: { cipher }, hint });
+  if (options.key === false) throw refused('--no-key is given, too', 'Give one of the two.');
+  const path = keyFileOf(options, dirname(configFile), cluster);
+  if (!isKnown && !existsSync(path)) return;
+  const rotate = 'A key moves to another cipher with: pgproof key rotate NAME --cipher CIPHER';
+  if (isKnown) throw refused(`'${configFile}' has the cluster '${cluster}', and rules`, rotate);
+  const is = (await readKeyFile(path)).current?.cipher;
+  if (is !== cipher)
+    throw refused(
+      `the key file '${path}' is there, and seals with ${is}`,
+      `${rotate}. Or name another file: --key FILE`,
+    );
 }
 
 async function oldScripts(

@@ -1,3 +1,4 @@
+import { ciphers } from '../../codec/sealing.ts';
 import { databaseName } from '../../core/dump.ts';
 import { PgproofError } from '../../core/errors.ts';
 import type { OldScript } from '../../core/strategy/strategy.ts';
@@ -44,12 +45,12 @@ export type Old = {
 };
 
 /** The flag of `init` that says the same, and wins. */
-type Flag = 'address' | 'port' | 'user' | 'key' | 'repository';
+type Flag = 'address' | 'port' | 'user' | 'key' | 'cipher' | 'repository';
 
 export type Known = {
   /** Reads the value into its place. @throws {PgproofError} `usage` for a value that means nothing. */
   into?: { [Key in keyof Old]-?: [Key, (value: string) => Old[Key] | undefined, string] }[keyof Old];
-  flag?: Flag;
+  flag?: Flag | readonly Flag[];
   /** Its value is never shown and never written into the configuration. */
   isSecret?: boolean;
   /** What became of it, once all were read. */
@@ -67,8 +68,6 @@ const days = (value: string): number | undefined => (/^[1-9]\d{0,4}$/.test(value
 const port = (value: string): number | undefined =>
   /^\d{1,5}$/.test(value) && Number(value) >= 1 && Number(value) <= 65_535 ? Number(value) : undefined;
 const path = (value: string): string | undefined => (value.startsWith('/') ? value : undefined);
-
-const ciphers = ['aes-256-gcm', 'chacha20-poly1305', 'aes-256-cbc', 'aes-192-cbc', 'aes-128-cbc'] as const;
 
 const host: Known = {
   into: ['host', text, 'a host'],
@@ -157,7 +156,7 @@ export const knownSettings: Record<string, Known> = {
   },
   BACKUP_ENCRYPTION_ALGORITHM: {
     into: ['cipher', word(...ciphers), `one of ${ciphers.join(', ')}`],
-    flag: 'key',
+    flag: ['cipher', 'key'],
     became: (old) =>
       isEncrypted(old)
         ? ['file', `the cipher of the key file${authentication(old)}`]

@@ -192,6 +192,9 @@ describe('the settings of the old scripts become a configuration', () => {
     expect(plan.keyFile).toBeNull();
     expect(text).toContain('#   POSTGRES_HOST=postgres: --address says otherwise');
     expect(text).toContain('#   BACKUP_ENCRYPTION_ENABLED=true: --key says otherwise');
+    const other = await takenOver('BACKUP_ENCRYPTION_ALGORITHM=aes-256-cbc', { cipher: 'chacha20-poly1305' });
+    expect(other.plan.cipher).toBe('chacha20-poly1305');
+    expect(other.text).toContain('#   BACKUP_ENCRYPTION_ALGORITHM=aes-256-cbc: --cipher says otherwise');
     expect((await takenOver(logical, { user: 'postgres' })).plan.secrets.map(({ name }) => name)).not.toContain(
       'shop.password',
     );

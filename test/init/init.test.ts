@@ -36,6 +36,21 @@ test('init writes the strategy for the size, RPO and RTO it is told, and says wh
   expect(again.json).toEqual({ ...(json as Setup), strategy: null });
 });
 
+test('--cipher makes a key of that cipher, and is refused where a key is there already or none shall be', async () => {
+  const folder = tempDir();
+  const cipherOf = () => JSON.parse(readFileSync(join(folder, 'shop.key'), 'utf8')).keySets[0].cipher;
+  const cipher = ['--cipher', 'chacha20-poly1305'];
+  expect(await init(folder, ...here(), ...cipher, '--no-key')).toMatchObject({ code: 2 });
+  expect(readdirSync(folder)).toEqual([]);
+  expect((await init(folder, ...here(), ...cipher)).code).toBe(0);
+  expect(cipherOf()).toBe('chacha20-poly1305');
+  for (const file of ['pgproof.yaml', 'other.yaml']) {
+    const refused = await init(folder, ...here(), '--cipher', 'aes-256-cbc', '--config', join(folder, file));
+    expect(refused).toMatchObject({ code: 2, json: { error: { code: 'usage', facts: { cipher: 'aes-256-cbc' } } } });
+  }
+  expect(cipherOf()).toBe('chacha20-poly1305');
+});
+
 test('on a terminal init asks for what the flags do not say', async () => {
   const folder = tempDir();
   const node = join(import.meta.dirname, '../../node_modules/.bin/node');
