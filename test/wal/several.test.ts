@@ -1,5 +1,3 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { linkSync, readdirSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -22,6 +20,7 @@ import { walStatus } from '../../wal/status.ts';
 import { type Target, targetsOf } from '../../wal/targets.ts';
 import { withRepositories } from '../support/repositories.ts';
 import { tempDir } from '../support/temp.ts';
+import { dieShipping, type Moment } from './killed-shipper.ts';
 import { type Archive, seg, segmentOf, signal } from './support.ts';
 import { facts, openTwo } from './two.ts';
 
@@ -143,15 +142,14 @@ test('scenario 3: killed again and again with two repositories, a shipper loses 
   const two = await openTwo(dir);
   const numbers = Array.from({ length: 16 }, (_, index) => index + 1);
   fill(two, numbers);
-  const program = join(import.meta.dirname, 'shipper-process.ts');
-  for (let kills = 0; kills < 4; kills += 1) {
-    const before = two.waiting().length;
-    const child = spawn(process.execPath, [program, dir, 'two'], { stdio: ['ignore', 'ignore', 'inherit'] });
-    while (two.waiting().length === before && before > 0 && child.exitCode === null) await sleep(1);
-    await sleep(kills * 3);
-    const ended = once(child, 'exit');
-    child.kill('SIGKILL');
-    await ended;
+  const moments: Moment[] = [
+    ['after', 1],
+    ['before', 4],
+    ['after', 7],
+  ];
+  for (const moment of moments) {
+    await dieShipping(dir, 'two', moment);
+    expect(two.waiting()).not.toEqual([]);
     const [near, far] = [await two.held(two.near), await two.held(two.far)];
     for (const name of names(numbers))
       expect((near[name] === 1 && far[name] === 1) || two.waiting().includes(name)).toBe(true);

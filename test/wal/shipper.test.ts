@@ -1,4 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,6 +14,7 @@ import { readShipperNotes } from '../../wal/shipper-notes.ts';
 import { isSpoolLocked } from '../../wal/spool-lock.ts';
 import { withStore } from '../support/repositories.ts';
 import { tempDir } from '../support/temp.ts';
+import { dieShipping, kill, type Moment, startShipper } from './killed-shipper.ts';
 import { type Archive, newEra, openArchive, seg, segmentOf, signal } from './support.ts';
 
 const codes = (files: { file: string; error: PgproofError }[]) =>
@@ -71,15 +71,16 @@ test('scenario 3: a shipper that is killed again and again loses nothing', async
   const archive = await openArchive(dir, { key: true });
   const contents = fill(
     archive,
-    Array.from({ length: 24 }, (_, index) => index + 1),
+    Array.from({ length: 16 }, (_, index) => index + 1),
   );
-  for (let kills = 0; kills < 5; kills += 1) {
-    const before = archive.waiting().length;
-    const shipper = startShipper(dir);
-    // Killed at some moment after it has begun to take files away.
-    while (archive.waiting().length === before && before > 0) await sleep(1);
-    await sleep(kills * 3);
-    await kill(shipper);
+  const moments: Moment[] = [
+    ['before', 1],
+    ['after', 1],
+    ['after', 6],
+  ];
+  for (const moment of moments) {
+    await dieShipping(dir, 'one', moment);
+    expect(archive.waiting()).not.toEqual([]);
     const archived = await archive.archived();
     for (const name of contents.keys()) expect(archived[name] === 1 || archive.waiting().includes(name)).toBe(true);
   }
@@ -322,17 +323,6 @@ test('the shipper outlives an outage of the store, alarms once, and drains in or
   await expectArchived(archive, contents);
   expect(alarms).toHaveLength(1);
 });
-
-const program = join(import.meta.dirname, 'shipper-process.ts');
-const startShipper = (dir: string): ChildProcess =>
-  spawn(process.execPath, [program, dir], { stdio: ['ignore', 'pipe', 'inherit'] });
-
-async function kill(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null) throw new Error(`the shipper ended by itself: ${child.exitCode}`);
-  const ended = once(child, 'exit');
-  child.kill('SIGKILL');
-  await ended;
-}
 
 /** The lock of a killed shipper goes when the kernel has ended its child, too. */
 async function shipWhenFree(archive: Archive): Promise<Shipped> {
