@@ -11,6 +11,7 @@ import { sealingOf } from '../../repository/keys.ts';
 import { associatedData } from '../../repository/layout.ts';
 import type { BackupRecord } from '../../repository/record.ts';
 import { archiveCommand } from '../../wal/archive-command.ts';
+import { reloadConfig } from '../postgres/reload.ts';
 import type { Stage } from '../support/stage.ts';
 import { tempDir } from '../support/temp.ts';
 
@@ -114,7 +115,7 @@ export async function asNew(stage: Stage): Promise<void> {
 export async function letArchive({ server, cluster }: Stage, allowed: boolean): Promise<void> {
   const command = allowed ? archiveCommand(cluster.paths) : '/bin/false';
   await server.sql(`ALTER SYSTEM SET archive_command = '${command.replaceAll("'", "''")}'`);
-  await server.sql('SELECT pg_reload_conf()');
+  await reloadConfig(server);
 }
 
 /** Takes the archive's segments away. */

@@ -5,19 +5,19 @@ import { applyFleet } from '../../bench/fleet-schedules.ts';
 import { until } from '../support/stage.ts';
 import { bundleCache } from '../support/temporal.ts';
 
-/** bench/fleet on ten clusters for some seconds, so that it cannot rot; and what a run may cost, because it runs 96 times a day. */
+/** bench/fleet on three clusters for some seconds, so that it cannot rot; and what a run may cost, because it runs 96 times a day. */
 describe('the fleet of the bench', () => {
   let fleet: BenchFleet;
 
   beforeAll(async () => {
-    fleet = await openBenchFleet(10, bundleCache());
+    fleet = await openBenchFleet(3, bundleCache());
   });
   afterAll(() => fleet?.close());
 
   test('runs by its schedules; a walSync is three steps, marks nothing itself and sends no heartbeat', async () => {
     const { client } = fleet.temporal;
     fleet.hosts.pace(1000);
-    expect(await applyFleet(fleet, 180)).toMatchObject({ schedules: 80 });
+    expect(await applyFleet(fleet, 180)).toMatchObject({ schedules: 24 });
     const since = new Date(0);
     const ended = async () => (await readRuns(fleet, since)).ended.walSync?.runs ?? 0;
     await until(async () => (await ended()) >= 3);

@@ -34,12 +34,12 @@ beforeAll(async () => {
     temporal: temporal.settings,
     log: silent,
     signal: stop.signal,
-    timeouts: { ...shortTimeouts, quick: { hello: 5, startToClose: 60, scheduleToClose: 90, firstRetry: 1 } },
+    timeouts: { ...shortTimeouts, quick: { hello: 8, startToClose: 60, scheduleToClose: 90, firstRetry: 1 } },
     cache: bundleCache(),
     onServing: serving.resolve,
   });
   await Promise.race([serving.promise, control]);
-  worker = await startWorker(stage);
+  [worker] = await Promise.all([startWorker(stage), pollFromElsewhere()]);
   asked = await askAll();
 });
 afterAll(async () => {
@@ -49,6 +49,18 @@ afterAll(async () => {
   await stage?.dispose();
   await temporal?.dispose();
 });
+
+/** As a worker of another machine does that has the same name: it asks for work once, while there is none. */
+async function pollFromElsewhere(): Promise<void> {
+  const { connection, settings, close } = await connectTemporal(temporal.settings, null);
+  const { namespace } = settings;
+  const poll = { namespace, taskQueue: { name: 'pgproof-main-db-7' }, identity: 'db-7 pid 7 on clone/0a1b2c3d' };
+  const shortestMs = 2500; // a server takes no shorter poll
+  await connection
+    .withDeadline(Date.now() + shortestMs, () => connection.workflowService.pollActivityTaskQueue(poll))
+    .catch(() => undefined);
+  await close();
+}
 
 type Written = { fleet?: string; clusters: Record<string, Record<string, unknown>>; hosts: Record<string, unknown> };
 
@@ -100,6 +112,12 @@ test('each host of each cluster is a row, and one that is away is a row, too', (
       findings: [],
     },
   ]);
+  expect(all.hosts[0]?.findings).toContainEqual(
+    expect.objectContaining({
+      name: 'host-twice',
+      detail: expect.stringMatching(/2 machines .*'db-7': .*clone\/0a1b/),
+    }),
+  );
   expect(all.hosts[0]?.findings).toContainEqual(expect.objectContaining({ name: 'archive-round-trip', status: 'ok' }));
   expect(all.schedules).toEqual([{ cluster: 'crm', text: 'crm/base: missing' }]);
 });

@@ -5,6 +5,7 @@ import { askEverything, ownChecks, unasked } from '../../drill/checks.ts';
 import { eraseMarkers, type Probe, readMarkers, writeProbe } from '../../drill/probe.ts';
 import { withClient } from '../../postgres/client.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
+import { reloadConfig } from '../postgres/reload.ts';
 import { alternate, type Cluster, startCluster } from '../support/postgres.ts';
 
 const run = { signal: new AbortController().signal, progress: () => {} };
@@ -59,12 +60,12 @@ describe.each(alternate(0))('a probe, and the questions of a drill, on PostgreSQ
 
   test('a commit of a marker waits for no standby', async () => {
     await server.sql(`ALTER SYSTEM SET synchronous_standby_names = 'away'`);
-    await server.sql('SELECT pg_reload_conf()');
+    await reloadConfig(server);
     try {
       await expect(writeProbe(clusterOf(server), newId('00000005'), run)).resolves.toBeTruthy();
     } finally {
       await server.sql('ALTER SYSTEM RESET synchronous_standby_names');
-      await server.sql('SELECT pg_reload_conf()');
+      await reloadConfig(server);
     }
   });
 

@@ -81,7 +81,7 @@ async function oneDay({ cluster }: Stage, day: number, at: number, parent: strin
   const { repository, keys } = cluster;
   const first = day * perDay;
   for (let number = first; number < first + perDay; number += 1)
-    await putSegment(repository, keys, name, era, segment(number), Buffer.alloc(segmentBytes, number));
+    await putSegment(repository, keys, name, era, segment(number), Buffer.alloc(1000, number));
   const type = parent === null ? 'full' : 'incremental';
   const id = `${compactTime(new Date(at))}-${parent === null ? 'full' : 'incr'}-${day.toString(16).padStart(8, '0')}`;
   const part = async (file: string) => {

@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { parse, stringify } from 'yaml';
+import { takeBackup } from '../../backup/backup.ts';
 import type { PgproofError } from '../../core/errors.ts';
 import { parseTarget } from '../../core/target.ts';
 import { loadConfig } from '../../host/config.ts';
@@ -13,6 +14,7 @@ import { pgproof } from '../client/cli.ts';
 import { type Fleet, openFleet } from '../support/fleet.ts';
 import { alternate } from '../support/postgres.ts';
 import { listReports } from '../support/reports.ts';
+import { quietRun } from '../support/run.ts';
 import { type Stage, startWorker, type WorkerProcess } from '../support/stage.ts';
 
 vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 });
@@ -45,16 +47,12 @@ async function keep(backup: string): Promise<void> {
 }
 
 const plan = (to: string) =>
-  planRestore(
-    fleet.stage.cluster,
-    { target: parseTarget(to), into: join(fleet.stage.folder, 'restored') },
-    { signal: new AbortController().signal, progress: () => undefined },
-  );
+  planRestore(fleet.stage.cluster, { target: parseTarget(to), into: join(fleet.stage.folder, 'restored') }, quietRun());
 
 test('expire as a person starts it: looked at, refused because it is more than half, confirmed, done', async () => {
   const { repository, keys, name } = fleet.stage.cluster;
   const ids = async () => (await listBackups(repository, keys, name)).map(({ id }) => id);
-  for (let count = 0; count < 5; count += 1) await fleet.finish(await fleet.start('backup'));
+  for (let count = 0; count < 5; count += 1) await takeBackup(fleet.stage.cluster, quietRun());
   const all = await ids();
   await keep(all[0] as string);
   const [, , third] = await listBackups(repository, keys, name);
