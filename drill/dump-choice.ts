@@ -16,8 +16,8 @@ export type ChosenDump = {
 
 /**
  * The dump that is asked for, otherwise the newest whole one: of that database, or of any. Drilled only by its id is a dump of the schema
- * alone, and one whose code gets a superuser's rights by it: SQL, what was taken over from a file, PostgreSQL 13.
- * @throws {PgproofError} `backup-missing`, `backup-ambiguous`; `dump-refused` for one that restores into no database.
+ * alone, what pg_dumpall wrote, and one whose code gets a superuser's rights by it: SQL, what was taken over from a file, PostgreSQL 13.
+ * @throws {PgproofError} `backup-missing`, `backup-ambiguous`; `dump-refused` for rows alone.
  */
 export async function chooseDrillDump(
   cluster: ProtectedCluster,
@@ -26,7 +26,7 @@ export async function chooseDrillDump(
 ): Promise<ChosenDump> {
   const { entries } = await listDumpsIn(cluster.repositories, cluster.keys, cluster.name, { signal });
   const record = dump === null ? newestOf(entries, cluster.name, database) : chooseDump(entries, cluster.name, dump);
-  if (record.kind !== 'database' || record.content === 'data') throw unfit(record);
+  if (record.content === 'data') throw unfit(record);
   const { repositories } = entries.find(({ id }) => id === record.id) as MergedDump;
   return { record, repository: repositories[0] as string, catalogue: catalogueOf(entries) };
 }
@@ -46,7 +46,7 @@ function newestOf(entries: readonly MergedDump[], cluster: string, database: str
   const of = database === null ? cluster : `database '${database}' of ${cluster}`;
   throw new PgproofError('backup-missing', `there is no whole dump of ${of}, so there is nothing to drill`, {
     facts: { cluster, database, dumps: entries.length },
-    hint: `Plain SQL, dumps taken over from files, and those of PostgreSQL 13 are drilled by --dump ID. See: pgproof list ${cluster}. Take one: pgproof dump ${cluster}${database === null ? '' : ` --database '${database}'`}`,
+    hint: `Plain SQL, what pg_dumpall wrote, dumps taken over from files, and those of PostgreSQL 13 are drilled by --dump ID. See: pgproof list ${cluster}. Take one: pgproof dump ${cluster}${database === null ? '' : ` --database '${database}'`}`,
   });
 }
 
@@ -64,16 +64,9 @@ function catalogueOf(entries: readonly MergedDump[]): DrillCheckResult {
   return { name: 'catalogue', passed: damaged.length === 0, detail };
 }
 
-function unfit({ id, kind, content }: DumpRecord): PgproofError {
-  const what = { database: `the ${content} alone`, globals: 'globals alone', cluster: 'a whole server as one script' }[
-    kind
-  ];
-  return new PgproofError(
-    'dump-refused',
-    `the dump ${id} is ${what}, which is not restored into a database by a drill`,
-    {
-      facts: { dump: id, kind, content },
-      hint: 'Drill a dump of a database: --database NAME, or its id.',
-    },
-  );
+function unfit({ id, content }: DumpRecord): PgproofError {
+  return new PgproofError('dump-refused', `the dump ${id} has rows alone, and an empty server has no tables for them`, {
+    facts: { dump: id, content },
+    hint: 'Drill a dump that has definitions: --database NAME, or its id.',
+  });
 }

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
+import type { DrillCheckConfig } from '../core/config.ts';
 import { PgproofError } from '../core/errors.ts';
 import type { Run } from '../core/run.ts';
 import { type DumpRestoreOptions, dumpRestoreOptions } from '../dump/restore/options.ts';
@@ -31,14 +32,14 @@ export async function restoreIntoScratch(
   { connection, rows }: Scratch,
   copies: Nearest,
   run: Run,
-): Promise<DumpRestoreResult> {
+): Promise<RestoredDump> {
   const source = dumpSource(cluster, record, copies);
   // Programs in a container do not reach the socket of this server.
   const tools = await findRestorers({ bin: cluster.config.tools.bin }, source, major);
   const staging = join(root, 'staging');
   await mkdir(staging, { mode: 0o700 });
   const database = record.database as string;
-  const checks = cluster.config.drills.checks.filter((check) => check.database === database);
+  const checks = questionsOf(record, cluster.config.drills.checks);
   const isPlain = record.format === 'plain';
   const hasRoles = record.globals !== null;
   if (!hasRoles) await makeRoles(source, tools, staging, connection, run);
@@ -48,15 +49,39 @@ export async function restoreIntoScratch(
   };
   const mode = everyServerHas.includes(database) ? 'existing' : 'new';
   try {
-    return await restoreDump(
+    const restored = await restoreDump(
       source,
       { connection, ...(rows === null ? {} : { rows }), tools, database, mode, staging, checks },
       options,
       run,
     );
+    return { ...restored, how: howRestored(restored) };
   } catch (error) {
     throw error instanceof PgproofError ? whyFailed(error, hasRoles) : error;
   }
+}
+
+/** What of the configuration's questions a dump can be asked. */
+export function questionsOf(
+  { kind, content, database }: DumpRecord,
+  checks: readonly DrillCheckConfig[],
+): readonly DrillCheckConfig[] {
+  if (kind === 'database') return checks.filter((check) => check.database === database);
+  return kind === 'cluster' && content === 'all' ? checks : [];
+}
+
+/** What a drill tells of a restored dump. */
+export type RestoredDump = Pick<
+  DumpRestoreResult,
+  'phases' | 'checks' | 'tables' | 'largest' | 'conflicts' | 'notes'
+> & {
+  /** By which program, and what came of it. */
+  how: string;
+};
+
+function howRestored({ tool, tables: { found, expected }, jobs }: DumpRestoreResult): string {
+  const tables = expected === null ? `tables: ${found}` : `tables: ${found} of ${expected} in its list`;
+  return `${tool}, ${jobs} ${jobs === 1 ? 'job' : 'jobs'}, ended without an error; ${tables}`;
 }
 
 const everyServerHas = ['postgres', 'template1'];
@@ -80,7 +105,7 @@ async function makeRoles(
 }
 
 /** That a statement fails is what a drill is there to find; that this host's disk is full, or its server was killed, proves nothing. */
-function whyFailed(error: PgproofError, hasRoles: boolean): PgproofError {
+export function whyFailed(error: PgproofError, hasRoles: boolean): PgproofError {
   if (error.code !== 'dump-restore-failed') return error;
   const { message, facts, hint } = error;
   const said = [message, ...(Array.isArray(facts.errors) ? facts.errors : [])].join('\n');
@@ -89,6 +114,15 @@ function whyFailed(error: PgproofError, hasRoles: boolean): PgproofError {
   if (/No space left on device/.test(said)) return again('no-space');
   if (/server closed the connection|terminating connection|the database system is/.test(said))
     return again('tool-failed');
+  if (
+    /invalid (?:LC_\w+ )?locale name|extension "[^"\n]*" is not available|could not open extension control file/.test(
+      said,
+    )
+  )
+    return again(
+      'dump-unfit',
+      'This host lacks it, and a drill says nothing of the dump then: install it, or drill on another host.',
+    );
   if (!hasRoles && /role "[^\n]*" does not exist/.test(said))
     return again(
       'dump-unfit',

@@ -1,5 +1,4 @@
 import type { DrillResult } from '../core/report.ts';
-import type { DumpRestoreResult } from '../dump/restore/result.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { dumpParts } from '../repository/dumps.ts';
 import { dumpKey } from '../repository/layout.ts';
@@ -7,6 +6,7 @@ import { fallbackNotes } from '../restore/fallbacks.ts';
 import type { Attempt } from './attempt.ts';
 import { unasked } from './checks.ts';
 import type { ChosenDump } from './dump-choice.ts';
+import { questionsOf, type RestoredDump } from './dump-restore.ts';
 import { verdictOf } from './verdict.ts';
 
 /** Beside the checks of the configuration. */
@@ -19,13 +19,15 @@ export function concludeDump(
   cluster: ProtectedCluster,
   { record, repository, startedAt, notes }: Drilled,
   { phases, found, copies }: Attempt,
-  restored: DumpRestoreResult | null,
+  restored: RestoredDump | null,
 ): DrillResult {
   const { config } = cluster;
-  const wanted = config.drills.checks.filter(({ database }) => database === record.database).map(({ name }) => name);
+  const wanted = questionsOf(record, config.drills.checks).map(({ name }) => name);
   const checks = [...found.checks, ...unasked(found.checks, [...ownChecks, ...wanted], 'the drill ended before it')];
   const location = cluster.repositories.find(({ name }) => name === repository)?.location;
-  const noQuestions = `No question is asked of database '${record.database}': drills.checks of the configuration names none.`;
+  const asked = record.database === null ? '' : ` of database '${record.database}'`;
+  const noQuestions = `No question is asked${asked}: drills.checks of the configuration names none.`;
+  const hasTables = record.kind !== 'globals';
   return {
     ...verdictOf(checks, found.error),
     error: found.error?.toDocument() ?? null,
@@ -39,7 +41,7 @@ export function concludeDump(
       takenAt: record.startedAt,
       file: record.importedFrom ?? `${location}/${dumpKey(cluster.name, record.id)}`,
     },
-    restored: restored === null ? null : { tables: restored.tables, largest: restored.largest },
+    restored: restored === null || !hasTables ? null : { tables: restored.tables, largest: restored.largest },
     target: record.database,
     reached: null,
     reachedWal: null,
@@ -53,7 +55,7 @@ export function concludeDump(
     objectives: { rpoSeconds: config.objectives.dump ?? null, rtoSeconds: config.objectives.rto ?? null },
     notes: [
       ...notes,
-      ...(wanted.length === 0 ? [noQuestions] : []),
+      ...(wanted.length === 0 && hasTables ? [noQuestions] : []),
       ...(restored === null ? [] : [...restored.conflicts, ...restored.notes]),
       ...fallbackNotes(copies),
     ],

@@ -5,7 +5,6 @@ import { type DrillResult, phasesOutsideRto } from '../core/report.ts';
 import type { DrillRequest } from '../core/request.ts';
 import type { Run } from '../core/run.ts';
 import { majorOf } from '../dump/restore/programs.ts';
-import type { DumpRestoreResult } from '../dump/restore/result.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { findTools } from '../postgres/tools.ts';
 import { currentEra } from '../repository/eras.ts';
@@ -17,8 +16,9 @@ import { checkTargetFolder, refuseWithoutSpace } from '../restore/folder.ts';
 import { inDrill } from './advice.ts';
 import type { Attempt } from './attempt.ts';
 import { type ChosenDump, chooseDrillDump } from './dump-choice.ts';
-import { restoreIntoScratch } from './dump-restore.ts';
+import { type RestoredDump, restoreIntoScratch } from './dump-restore.ts';
 import { concludeDump } from './dump-verdict.ts';
+import { restoreWholeIntoScratch } from './dump-whole.ts';
 import { type DrillFolder, drillFolderAt, heldFor, makeDrillFolder } from './folder.ts';
 import { cleanUpAfterKilled } from './leftovers.ts';
 import { Phases } from './phases.ts';
@@ -94,21 +94,25 @@ async function prove(
   folder: DrillFolder & { id: RunId },
   drill: DumpDrill,
   { phases, run, found, copies, held }: Attempt,
-): Promise<DumpRestoreResult | null> {
+): Promise<RestoredDump | null> {
   let scratch: Scratch | null = null;
-  let restored: DumpRestoreResult | null = null;
+  let restored: RestoredDump | null = null;
   try {
     drill.notes.push(...(await phases.time('hold', () => holdDump(cluster, folder.id, drill.record, held, run))));
     const began = performance.now();
     scratch = await phases.time('server', async () =>
       startScratch(await findTools(cluster.config.tools.bin, drill.major), folder, run),
     );
-    restored = await restoreIntoScratch(cluster, folder, drill, scratch, copies, run);
+    const restore = drill.record.kind === 'database' ? restoreIntoScratch : restoreWholeIntoScratch;
+    restored = await restore(cluster, folder, drill, scratch, copies, run);
     const asking = restored.phases.filter(({ name }) => phasesOutsideRto.includes(name));
     const seconds = (performance.now() - began) / 1000 - asking.reduce((sum, phase) => sum + phase.seconds, 0);
     found.rtoSeconds = Math.round(seconds * 1000) / 1000;
     for (const phase of restored.phases) phases.add(phase.name, phase.seconds);
-    found.checks.push({ name: 'restored', passed: true, detail: howRestored(restored) }, ...restored.checks);
+    found.checks.push(
+      { name: 'restored', passed: true, detail: `every byte as its record says; ${restored.how}` },
+      ...restored.checks,
+    );
   } catch (error) {
     found.error = inDrill(asPgproofError(error), cluster.name);
   }
@@ -129,10 +133,4 @@ async function holdDump(
   const { holds, notes } = await holdInEach(cluster, order, { needs: [], dumps: [id] }, run);
   held.holds.push(...holds);
   return notes;
-}
-
-function howRestored({ tool, tables: { found, expected }, jobs }: DumpRestoreResult): string {
-  const tables = expected === null ? `tables: ${found}` : `tables: ${found} of ${expected} in its list`;
-  const ended = `${tool}, ${jobs} ${jobs === 1 ? 'job' : 'jobs'}, ended without an error`;
-  return `every byte as its record says; ${ended}; ${tables}`;
 }

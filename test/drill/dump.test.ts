@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DrillResult, Report } from '../../core/report.ts';
 import { reportedDrill } from '../../drill/report.ts';
-import { takeDump } from '../../dump/dump.ts';
+import { dumpTargets, takeDump } from '../../dump/dump.ts';
+import type { DumpTarget } from '../../dump/target.ts';
 import { drillPage } from '../../report/page.ts';
 import { renderReport } from '../../report/render.ts';
 import { listHolds } from '../../repository/holds.ts';
@@ -173,9 +174,45 @@ describe.each(alternate(1))('a drill of a dump, on PostgreSQL %s', (major) => {
     expect(result.verdict, JSON.stringify(result)).toBe('passed');
   });
 
+  test('what pg_dumpall wrote is drilled, too, where somebody names it: globals, and a whole server with all questions', async () => {
+    const dumped = async (kind: 'globals' | 'cluster') => {
+      const [target] = await dumpTargets(stage.cluster, { kind, tier: 'manual', databases: null }, quiet);
+      return (await takeDump(stage.cluster, target as DumpTarget, quiet)).record;
+    };
+    const globals = await drill({ dump: (await dumped('globals')).id }, [['any', 'other', 'SELECT false']]);
+    expect(globals.result).toMatchObject({
+      verdict: 'passed',
+      dump: { database: null },
+      restored: null,
+      checks: [{ name: 'catalogue' }, { name: 'restored', detail: expect.stringMatching(/psql .*roles: [1-9]/) }],
+      notes: [],
+    });
+    const whole = await drill({ dump: (await dumped('cluster')).id }, [
+      [
+        'orders',
+        'the shop',
+        `SELECT count(*) = 1000 AND bool_and('clerk' = tableowner) FROM orders, pg_tables WHERE tablename = 'orders'`,
+      ],
+      ['nowhere', 'no such', 'SELECT true'],
+    ]);
+    expect(whole.result).toMatchObject({
+      verdict: 'failed',
+      checks: [
+        { name: 'catalogue', passed: true },
+        { name: 'restored', passed: true, detail: expect.stringMatching(/databases: [3-9], .*tables: [2-9]$/) },
+        { name: 'orders', passed: true },
+        { name: 'nowhere', passed: false, detail: `the dump has no database 'no such'` },
+      ],
+      restored: { largest: expect.arrayContaining([{ schema: 'the shop: public', table: 'orders', rows: 1000 }]) },
+    });
+    expect(leftovers()).toEqual([]);
+  });
+
   test('refuses what it cannot do before anything is made', async () => {
     await expect(drill({ database: 'nowhere' })).rejects.toMatchObject({ code: 'backup-missing' });
     await expect(drill({ dump: dump.id, database: 'other' })).rejects.toMatchObject({ code: 'usage' });
+    const rows = (await takeDump(stage.cluster, targetOf('other', { content: 'data' }), quiet)).record;
+    await expect(drill({ dump: rows.id })).rejects.toMatchObject({ code: 'dump-refused' });
     expect(leftovers()).toEqual([]);
   });
 

@@ -1,30 +1,23 @@
-import { createReadStream } from 'node:fs';
-import type { ConnectionConfig, DrillCheckConfig } from '../../../core/config.ts';
+import type { ConnectionConfig } from '../../../core/config.ts';
 import { asPgproofError } from '../../../core/errors.ts';
-import type { DrillCheckResult, Phase } from '../../../core/report.ts';
+import type { Phase } from '../../../core/report.ts';
 import type { Run } from '../../../core/run.ts';
 import type { ProtectedCluster } from '../../../postgres/cluster.ts';
 import { phaseTimer } from '../../../restore/phases.ts';
-import { scriptArgs } from '../argv.ts';
-import { askChecks, refuseFailed } from '../checks.ts';
-import { countRestored } from '../count.ts';
+import { refuseFailed } from '../checks.ts';
 import { quoted } from '../fit-words.ts';
-import { applyGlobals, mostGlobals } from '../globals.ts';
+import { applyGlobals } from '../globals.ts';
 import { carriedOutOnce, type StartOptions } from '../once.ts';
 import { connectionOf, type RestoreServer } from '../plan.ts';
 import type { WholePlan } from '../plan-record.ts';
 import { savePlannedResult } from '../plans.ts';
-import { knowsRestrict } from '../programs.ts';
 import { type WholeResult, wholeResult } from '../result.ts';
-import { runRestorer } from '../run-tools.ts';
 import { inScratch } from '../scratch.ts';
-import { restriction } from '../script.ts';
 import type { DumpSource } from '../source.ts';
 import { stageDump } from '../stage.ts';
-import { readHead } from './head.ts';
 import { databasesOf } from './occupied.ts';
-import { type LookedAt, lookAtWhole } from './plan.ts';
-import { WholeScript } from './script.ts';
+import { lookAtWhole } from './plan.ts';
+import { type RestoredDatabases, restoreDatabases, staged } from './restore.ts';
 
 /**
  * Carries out the plan of a server's globals, or of a whole server: what is missing of the globals is made, and then psql runs the rest
@@ -44,16 +37,10 @@ export async function startWholeRestore(
     return inScratch(cluster, async (staging) => {
       // What it has made of a server nobody takes back: none of it runs before all of it is proven.
       const path = await stageDump(source, staging, inner);
-      return carryOut(cluster, plan, { ...source, read: readOf(path) }, path, server, inner);
+      return carryOut(cluster, plan, staged(source, path), path, server, inner);
     });
   });
 }
-
-const readOf =
-  (path: string): DumpSource['read'] =>
-  async (_, take, { signal }) => {
-    for await (const chunk of createReadStream(path, { signal })) await take(chunk as Buffer);
-  };
 
 /** @param path of the whole script, which is proven; null: there are globals only. */
 async function carryOut(
@@ -69,8 +56,15 @@ async function carryOut(
   const timed = phaseTimer(phases, run);
   const { found, tools, globals } = await timed('prepare', () => lookAtWhole(source, server, plan, run));
   await timed('globals', () => applyGlobals(globals, tools, connection, run));
+  const checks = source.content === 'all' ? cluster.config.drills.checks : [];
   const restored =
-    path === null ? nothing : await restoreDatabases(cluster, plan, source, path, server, { tools, timed, run });
+    path === null
+      ? nothing
+      : await restoreDatabases(source, path, { connection, tools, checks, timed }, run).catch(
+          async (error: unknown) => {
+            throw await tellingWhatStays(error, plan, connection);
+          },
+        );
   refuseFailed(restored.checks, { server: plan.server });
   const result: WholeResult = {
     kind: 'whole',
@@ -93,82 +87,7 @@ async function carryOut(
   return result;
 }
 
-type Restored = Pick<WholeResult, 'databases' | 'checks'>;
-const nothing: Restored = { databases: [], checks: [] };
-type Tools = Pick<LookedAt, 'tools'> & { timed: ReturnType<typeof phaseTimer>; run: Run };
-
-async function restoreDatabases(
-  { config }: ProtectedCluster,
-  plan: WholePlan,
-  source: DumpSource,
-  path: string,
-  server: RestoreServer,
-  { tools, timed, run }: Tools,
-): Promise<Restored> {
-  const connection = connectionOf(server, plan.user);
-  try {
-    const began = performance.now();
-    await timed('restore', () => runScript(source, path, connection, tools, run));
-    const seconds = (performance.now() - began) / 1000;
-    const names = (await databasesOf(connection, run.signal)).filter((name) => !/^template[01]$/.test(name));
-    const databases = await timed('count', async () => {
-      const counted: WholeResult['databases'] = [];
-      for (const name of names) {
-        const { tables, largest } = await countRestored(connection, name, null, seconds / names.length, run.signal);
-        counted.push({ name, tables: tables.found, largest });
-      }
-      return counted;
-    });
-    const checks = await timed('checks', () =>
-      askAll(connection, source.content === 'all' ? config.drills.checks : [], names, run),
-    );
-    return { databases, checks };
-  } catch (error) {
-    throw await tellingWhatStays(error, plan, connection);
-  }
-}
-
-/** A psql for each stretch between two `\connect`. */
-async function runScript(
-  source: DumpSource,
-  path: string,
-  connection: ConnectionConfig,
-  tools: LookedAt['tools'],
-  run: Run,
-): Promise<void> {
-  const { sql, settings } = await readHead(source, mostGlobals, run);
-  const file = createReadStream(path, { start: sql.length, highWaterMark: 1024 * 1024 });
-  const script = new WholeScript(file);
-  let before = settings;
-  try {
-    while (script.database !== null) {
-      const args = scriptArgs(connection, script.database, false);
-      const read = async (take: (chunk: Buffer) => Promise<void>): Promise<void> => {
-        await take(Buffer.from(`${knowsRestrict(tools) ? restriction() : ''}${before}`, 'latin1'));
-        await script.readSection(take);
-      };
-      await runRestorer(tools, 'psql', args, connection, read, run);
-      before = '';
-    }
-  } finally {
-    file.destroy();
-  }
-}
-
-/** Those of the databases that are there now. */
-async function askAll(
-  connection: ConnectionConfig,
-  checks: readonly DrillCheckConfig[],
-  names: readonly string[],
-  run: Run,
-): Promise<DrillCheckResult[]> {
-  const results: DrillCheckResult[] = [];
-  for (const name of names) {
-    const own = checks.filter(({ database }) => database === name);
-    results.push(...(await askChecks(connection, name, own, run.signal)));
-  }
-  return results;
-}
+const nothing: RestoredDatabases = { databases: [], checks: [] };
 
 /** Whatever is there is there in part. Takes no signal: it tells of cancelled ones, too. */
 async function tellingWhatStays(thrown: unknown, { server, cluster, id }: WholePlan, connection: ConnectionConfig) {
