@@ -20,7 +20,7 @@ export function checkKey({ keys, walKeys, name }: ProtectedCluster): Finding {
   return warning(
     'key',
     'not encrypted, not authenticated',
-    `pgproof key generate, then name it in keys and in clusters.${name}.key`,
+    `A repository that began without a key stays without one. Give clusters.${name}.repositories a new one, and clusters.${name}.key a key of keys; then: pgproof init ${name}`,
   );
 }
 

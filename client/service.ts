@@ -84,7 +84,7 @@ async function uninstall(session: Session, name = ''): Promise<Answer> {
 function refuseOthers(what: string): void {
   if (process.getuid?.() === 0) return;
   throw new PgproofError('install-refused', `service ${what} writes below /etc/systemd, which is root's`, {
-    hint: 'Run it as root. What it would write is shown by: pgproof service install ROLE --dry-run',
+    hint: `Run it as root.${what === 'install' ? ' What it would write is shown by: pgproof service install ROLE --dry-run' : ''}`,
   });
 }
 
