@@ -10,8 +10,8 @@ export default defineConfig({
     fsModuleCache: false,
     pool: 'forks',
     maxWorkers: 3, // of two cores: most tests wait for servers half of the time
-    testTimeout: 120_000,
-    hookTimeout: 240_000,
+    testTimeout: 180_000,
+    hookTimeout: 300_000,
     expect: { poll: { timeout: 20_000 } },
     teardownTimeout: 30_000,
     globalSetup: ['test/support/global.ts'],

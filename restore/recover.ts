@@ -96,21 +96,22 @@ async function untilThere(
   prefetch: Prefetch,
 ): Promise<void> {
   const { segments, segmentBytes } = plan.inventory;
-  let told = 0;
+  let told = Number.NEGATIVE_INFINITY;
   for (;;) {
+    if (performance.now() - told >= 1000) {
+      told = performance.now();
+      run.progress({
+        phase: 'recover',
+        doneBytes: log.restored * segmentBytes,
+        totalBytes: segments.length * segmentBytes,
+      });
+    }
     const exit = await Promise.race([server.exited, sleep(50, undefined)]);
     if (run.signal.aborted) throw abortReason(run.signal);
     await log.read();
     if (exit !== undefined) throw await whyEnded(log, plan, exit, prefetch);
     if (mode === 'restore' ? log.ready === 'primary' : log.ready === 'standby' && log.paused) return;
     if (log.stuck !== null) throw failed(plan, log.stuck, log);
-    if (performance.now() - told < 1000) continue;
-    told = performance.now();
-    run.progress({
-      phase: 'recover',
-      doneBytes: log.restored * segmentBytes,
-      totalBytes: segments.length * segmentBytes,
-    });
   }
 }
 

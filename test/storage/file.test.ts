@@ -22,8 +22,8 @@ import type { ObjectStore } from '../../storage/store.ts';
 import { tempDir } from '../support/temp.ts';
 import { describeObjectStore } from './contract.ts';
 
-describeObjectStore('file', () => openFileStore(tempDir('store')));
-describeObjectStore('faulty, without a fault,', () => faulty(openFileStore(tempDir('store')), []));
+describeObjectStore('file', () => openFileStore(tempDir('store')), { manyKeys: 600 });
+describeObjectStore('faulty, without a fault,', () => faulty(openFileStore(tempDir('store')), []), { manyKeys: 60 });
 
 const x = new TextEncoder().encode('x');
 

@@ -174,7 +174,7 @@ function busyboxTools(dir: string): string {
 type Result = { code: number | null; signal: string | null; stdout: string; stderr: string };
 
 async function run([file, ...first]: string[], args: string[], path: string): Promise<Result> {
-  const options = { env: { ...process.env, PATH: path }, timeout: 20_000 };
+  const options = { env: { ...process.env, PATH: path }, timeout: 110_000 };
   try {
     const { stdout, stderr } = await promisify(execFile)(file as string, [...first, ...args], options);
     return { code: 0, signal: null, stdout, stderr };
