@@ -1,3 +1,5 @@
+import { resolve } from 'node:path';
+import { configPlaces } from '../../host/paths.ts';
 import { table } from '../text.ts';
 import type { Setup } from './plan.ts';
 import type { Setting } from './settings.ts';
@@ -52,15 +54,20 @@ function start({ isRunning, isStandby, configFile }: Setup): string[] {
 }
 
 /** A standby gets the heartbeat's table from its primary, where backups and drills are asked for, too. */
-function proof({ cluster, isRunning, isStandby, hasHeartbeat }: Setup): string[] {
+function proof({ cluster, configFile, isRunning, isStandby, hasHeartbeat }: Setup): string[] {
+  const flag = isFoundHere(configFile) ? '' : ` --config ${configFile}`;
+  const line = (verb: string): string => `pgproof ${verb}${flag}`;
   const where = isRunning ? 'Look, back up, prove:' : 'In another terminal:';
-  if (isStandby) return [`In another terminal:\n     pgproof check ${cluster}`];
-  const heartbeat = hasHeartbeat ? '' : `pgproof heartbeat install ${cluster} && `;
+  if (isStandby) return [`In another terminal:\n     ${line(`check ${cluster}`)}`];
+  const heartbeat = hasHeartbeat ? '' : `${line(`heartbeat install ${cluster}`)} && `;
   return [
-    `${where}\n     ${heartbeat}pgproof check ${cluster}\n     pgproof backup ${cluster} && pgproof drill ${cluster}`,
-    'Then let it run by itself:\n     pgproof schedules apply',
+    `${where}\n     ${heartbeat}${line(`check ${cluster}`)}\n     ${line(`backup ${cluster}`)} && ${line(`drill ${cluster}`)}`,
+    `Then let it run by itself:\n     ${line('schedules apply')}`,
   ];
 }
+
+/** Whether a verb that is typed in this folder finds the file by itself. */
+const isFoundHere = (configFile: string): boolean => configPlaces.some((place) => resolve(place) === configFile);
 
 function settings({ settings, settingsSql, restart }: Setup): string[] {
   if (settings.length === 0) return [];

@@ -43,6 +43,7 @@ test('on a primary that has nothing everything is left to do', () => {
     'schedules apply',
   ])
     expect(text).toContain(step);
+  expect(text).toContain('pgproof drill shop --config /etc/pgproof.yaml'); // no verb finds it there by itself
 });
 
 test('what is there is not listed again', () => {
