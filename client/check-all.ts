@@ -1,7 +1,10 @@
 import { sectionHash } from '../activities/section-hash.ts';
+import { attempt, problem } from '../check/finding.ts';
 import type { ClusterConfig, Config } from '../core/config.ts';
 import { hasCode, type PgproofError } from '../core/errors.ts';
 import { inParallel } from '../core/parallel.ts';
+import { hostQueues } from '../core/queues.ts';
+import { machinesAt, twinsOf } from '../workers/machines.ts';
 import { changeText, planSchedules } from '../workers/schedules/plan.ts';
 import { temporalSettings } from '../workers/temporal.ts';
 import type { ClusterCheck, HostCheck } from '../workflows/check.ts';
@@ -71,12 +74,28 @@ async function askCluster(
   try {
     const followed = await followRun<ClusterCheck>(temporal, run, { fleet, signal });
     if (followed.state === 'detached') throw signal.reason;
-    return hostsOf(followed.result, clusters[cluster] as ClusterConfig);
+    const hosts = await Promise.all(followed.result.hosts.map((host) => withTwins(temporal, fleet, host, signal)));
+    return hostsOf({ ...followed.result, hosts }, clusters[cluster] as ClusterConfig);
   } catch (error) {
     // Of this cluster alone; what is wrong with Temporal or the control worker is wrong for all.
     if (!hasCode(error, 'cluster-unknown', 'usage', 'timeout', 'internal')) throw error;
     return [unasked(cluster, error)];
   }
+}
+
+/** What no host can find by itself: that another machine has its name, too. */
+async function withTwins(
+  { connection, settings }: Temporal,
+  fleet: string,
+  check: HostCheck,
+  signal: AbortSignal,
+): Promise<HostCheck> {
+  const queue = { namespace: settings.namespace, taskQueue: hostQueues(fleet, check.host).quick };
+  const found = await attempt('host-twice', signal, async () => {
+    const twins = twinsOf(check.host, await machinesAt(connection.workflowService, queue));
+    return twins === null ? [] : [problem(twins.code, twins.message, twins.hint)];
+  });
+  return { ...check, findings: [...check.findings, ...found] };
 }
 
 function hostsOf({ cluster, configHash: control, hosts }: ClusterCheck, section: ClusterConfig): CheckedHost[] {

@@ -11,6 +11,7 @@ export const errorKinds = {
   'cluster-unknown': { permanent: true, exit: 2 },
   'cluster-elsewhere': { permanent: true, exit: 2 },
   'host-unknown': { permanent: true, exit: 2 },
+  'host-twice': { permanent: true, exit: 3 },
   'state-unusable': { permanent: true, exit: 2 },
   'file-unwritable': { permanent: true, exit: 2 },
   'repository-unknown': { permanent: true, exit: 2 },

@@ -7,6 +7,7 @@ import type { Host } from '../host/host.ts';
 import { keepServing } from './connection.ts';
 import { createHostWorkers } from './host-workers.ts';
 import { startLoops } from './loops.ts';
+import { identityOf, watchTwins } from './machines.ts';
 import { openDataConverter } from './payloads.ts';
 import { installRuntime } from './runtime.ts';
 import { serveWorkers } from './serve.ts';
@@ -45,7 +46,19 @@ export async function runHost({
     const serve = async (connection: NativeConnection): Promise<void> => {
       const dataConverter = await openWhenReadable(temporal.payloadKeyFile);
       const options = { namespace: temporal.namespace, dataConverter, graceSeconds };
-      await serveWorkers(await createWorkers(connection, host, options), { signal, onServing });
+      const ended = new AbortController();
+      const queue = { namespace: temporal.namespace, taskQueue: hostQueues(host.config.fleet, host.name).quick };
+      const twins = watchTwins(connection.workflowService, queue, {
+        host: host.name,
+        log: host.log,
+        signal: AbortSignal.any([signal, ended.signal]),
+      });
+      try {
+        await serveWorkers(await createWorkers(connection, host, options), { signal, onServing });
+      } finally {
+        ended.abort();
+        await twins;
+      }
     };
     await keepServing(temporal, serve, { what: `the worker of ${host.name}`, log: host.log, signal, after });
   } finally {
@@ -73,7 +86,7 @@ async function createWorkers(
   const shared = {
     ...where,
     connection,
-    identity: `${host.name} pid ${process.pid}`,
+    identity: identityOf(host.name),
     activities: createHostActivities(host, version()),
     shutdownGraceTime: graceSeconds * 1000,
     shutdownForceTime: (graceSeconds + 30) * 1000,
