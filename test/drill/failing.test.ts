@@ -35,6 +35,9 @@ describe.each(alternate(1))('a drill that does not pass, on PostgreSQL %s', (maj
   afterAll(() => stage?.dispose());
 
   test('is refused before there is a backup: with the command that takes one, a report, and nothing touched', async () => {
+    onTestFinished(async () => {
+      record = await takeBackup(stage.cluster, quiet);
+    });
     await expect(reportedDrill(stage.cluster, request, quiet, null)).rejects.toMatchObject({
       code: 'backup-missing',
       hint: 'Take one: pgproof backup shop',
@@ -44,7 +47,6 @@ describe.each(alternate(1))('a drill that does not pass, on PostgreSQL %s', (maj
     expect(report).toMatchObject({ operation: 'drill', status: 'FAILED', result: { verdict: 'inconclusive' } });
     expect(await stage.server.sql(`SELECT FROM pg_class WHERE relname = 'drill_marker'`)).toEqual([]);
     expect(readdirSync(stage.cluster.paths.drills)).toEqual([]);
-    record = await takeBackup(stage.cluster, quiet);
   });
 
   test('is inconclusive when a check of the config could not run, however well all others went', async () => {

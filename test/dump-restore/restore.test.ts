@@ -1,7 +1,7 @@
 import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { confirmPlan } from '../../dump/restore/confirm.ts';
 import { createStatement } from '../../dump/restore/database.ts';
 import { listDump } from '../../dump/restore/list.ts';
@@ -24,6 +24,7 @@ const odd = `-d host=evil "quoted" 'name' \\ ünïcode`;
 describe.each(alternate(0))('on PostgreSQL %s', (major) => {
   let stage: DumpStage;
   let custom: DumpRecord;
+  let own: string[];
   beforeAll(async () => {
     stage = await openDumpStage({ major });
     const { server } = stage;
@@ -41,8 +42,13 @@ describe.each(alternate(0))('on PostgreSQL %s', (major) => {
       sql: 'SELECT count(*) >= 1000 FROM items',
     });
     custom = await stage.dump(odd);
+    own = await databases();
   });
   afterAll(() => stage?.dispose());
+  // A test that failed has not dropped what it restored, which is in no other one's way.
+  afterEach(async () => {
+    for (const name of await databases()) if (!own.includes(name)) await drop(name);
+  });
 
   const drop = (database: string) => stage.server.sql(`DROP DATABASE "${database.replaceAll('"', '""')}" WITH (FORCE)`);
   const databases = () => stage.column('SELECT datname FROM pg_database ORDER BY 1', 'postgres');

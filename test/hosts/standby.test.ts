@@ -7,8 +7,6 @@ import { parseTarget } from '../../core/target.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
 import { askRole } from '../../postgres/role.ts';
 import { listBackups } from '../../repository/catalogue.ts';
-import { currentEra } from '../../repository/eras.ts';
-import { listHistories } from '../../repository/wal.ts';
 import { planRestore } from '../../restore/plan.ts';
 import { startRestore } from '../../restore/start.ts';
 import { readFrontier } from '../../wal/frontier.ts';
@@ -19,7 +17,7 @@ import { switchWal } from '../../wal/switch.ts';
 import { ask } from '../restore/support.ts';
 import { alternate } from '../support/postgres.ts';
 import { openStage, type Stage, until } from '../support/stage.ts';
-import { openPair, type Pair } from './support.ts';
+import { adopted, openPair, type Pair } from './support.ts';
 
 const run = { signal: new AbortController().signal, progress: () => undefined };
 
@@ -113,7 +111,7 @@ describe.each(alternate(1))('a cluster on two hosts, PostgreSQL %s', (major) => 
     await until(async () =>
       (await problemsOf(right())).some((message) => message.includes('names db-7 as the leader')),
     );
-    expect(await adopted()).toEqual([]);
+    expect(await adopted(right())).toEqual([]);
     await expect(takeBackup(right(), run)).rejects.toMatchObject({
       code: 'timeline-not-adopted',
       hint: expect.stringContaining('clusters.shop.host: [db-8, db-7]'),
@@ -129,7 +127,7 @@ describe.each(alternate(1))('a cluster on two hosts, PostgreSQL %s', (major) => 
     for (const shipper of shippers) await shipper.stop();
     await pair.handOver(['db-8', 'db-7']);
     shippers = [ship(pair.left.cluster), ship(pair.right.cluster)];
-    await until(async () => (await adopted()).includes(2));
+    await until(async () => (await adopted(right())).includes(2));
     const { lsn } = await switchWal(right());
     await until(async () => {
       const frontier = await readFrontier(right());
@@ -151,11 +149,6 @@ describe.each(alternate(1))('a cluster on two hosts, PostgreSQL %s', (major) => 
     await until(async () => (await walStatus(pair.left.cluster)).foreign.length > 0);
     expect((await readFrontier(right())).lsn).toBe(before.lsn);
   });
-
-  const adopted = async (): Promise<number[]> => {
-    const { era } = (await currentEra(right().repository, 'shop')) as { era: string };
-    return [...(await listHistories(right().repository, right().keys, 'shop', era)).keys()];
-  };
 });
 
 const problemsOf = async (cluster: ProtectedCluster): Promise<string[]> =>

@@ -7,6 +7,8 @@ import { parse, stringify } from 'yaml';
 import { openCluster } from '../../host/cluster.ts';
 import { type Host, openHost } from '../../host/host.ts';
 import type { ProtectedCluster } from '../../postgres/cluster.ts';
+import { currentEra } from '../../repository/eras.ts';
+import { listHistories } from '../../repository/wal.ts';
 import { archiveCommand } from '../../wal/archive-command.ts';
 import { postmasterOf, startServer } from '../support/server.ts';
 import type { Stage } from '../support/stage.ts';
@@ -100,6 +102,12 @@ export async function openPair(
     await standby.dispose();
     throw error;
   }
+}
+
+/** The timelines that were adopted beyond the first. */
+export async function adopted({ repository, keys, name }: ProtectedCluster): Promise<number[]> {
+  const { era } = (await currentEra(repository, name)) as { era: string };
+  return [...(await listHistories(repository, keys, name, era)).keys()];
 }
 
 /** `pg_basebackup -R`, and a server that streams from the stage's. */
