@@ -1,9 +1,9 @@
 import { isErrorCode, PgproofError } from '../core/errors.ts';
 import type { CopyResult, CopyTarget } from '../core/report.ts';
 import type { Run } from '../core/run.ts';
-import type { ProtectedCluster } from '../postgres/cluster.ts';
+import { isAway, type ProtectedCluster } from '../postgres/cluster.ts';
 import { type CopyOptions, copyRepository } from './copy.ts';
-import { copyRoute, isAway } from './repositories.ts';
+import { copyRoute } from './repositories.ts';
 
 /**
  * Copies a cluster to one or all of its other repositories, one after the other. Each has an attempt of its own: one that is

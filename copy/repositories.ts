@@ -1,24 +1,17 @@
 import { PgproofError } from '../core/errors.ts';
-import type { ProtectedCluster, UnavailableRepository } from '../postgres/cluster.ts';
+import { isAway, type ProtectedCluster, repositoryCalled, type UnavailableRepository } from '../postgres/cluster.ts';
 import type { Repository } from '../repository/repository.ts';
 
 export type CopyRoute = { from: Repository; to: readonly (Repository | UnavailableRepository)[] };
-
-export const isAway = (target: Repository | UnavailableRepository): target is UnavailableRepository =>
-  'error' in target;
 
 /**
  * From where to where a cluster is copied: from the nearest of its repositories to all the others, unless they are named.
  * @throws {PgproofError} `repository-unknown` for one that the cluster's config does not name, or where there is no other; why
  * the source cannot be opened.
  */
-export function copyRoute(
-  { name, config, repositories, unavailable }: ProtectedCluster,
-  wanted: { from: string | null; to: string | null },
-): CopyRoute {
-  const find = (repository: string): Repository | UnavailableRepository =>
-    [...repositories, ...unavailable].find((candidate) => candidate.name === repository) ??
-    unknown(name, repository, config.repositories);
+export function copyRoute(cluster: ProtectedCluster, wanted: { from: string | null; to: string | null }): CopyRoute {
+  const { name, config, repositories } = cluster;
+  const find = (repository: string) => repositoryCalled(cluster, repository);
   const from = wanted.from === null ? (repositories[0] as Repository) : find(wanted.from);
   if (isAway(from)) throw from.error;
   const to =
@@ -28,13 +21,6 @@ export function copyRoute(
   throw new PgproofError('repository-unknown', `cluster '${name}' has no second repository to copy to`, {
     facts: { cluster: name, repositories: config.repositories },
     hint: `Add one to repositories, and its name to clusters.${name}.repositories; then run pgproof init ${name}, and start the worker anew.`,
-  });
-}
-
-function unknown(cluster: string, repository: string, known: readonly string[]): never {
-  throw new PgproofError('repository-unknown', `cluster '${cluster}' has no repository '${repository}'`, {
-    facts: { cluster, repository, known },
-    hint: `It has: ${known.join(', ')}. Others are added to clusters.${cluster}.repositories.`,
   });
 }
 

@@ -1,7 +1,7 @@
 import { isErrorCode, PgproofError } from '../core/errors.ts';
 import type { ExpireResult } from '../core/expired.ts';
 import type { Run } from '../core/run.ts';
-import { inRepository, type ProtectedCluster } from '../postgres/cluster.ts';
+import { inRepository, type ProtectedCluster, repositoryCalled } from '../postgres/cluster.ts';
 import { type ExpireOptions, expireRepository, failed } from './repository.ts';
 
 /**
@@ -15,7 +15,7 @@ export async function expireCluster(
   options: ExpireOptions,
   run: Run,
 ): Promise<ExpireResult> {
-  refuseUnknown(cluster, only);
+  if (only !== null) repositoryCalled(cluster, only);
   const isAsked = ({ name }: { name: string }) => only === null || name === only;
   const result: ExpireResult = { confirmed: options.confirmed, repositories: [] };
   for (const repository of cluster.repositories.filter(isAsked))
@@ -43,14 +43,5 @@ export function expireError(cluster: string, { repositories }: ExpireResult): Pg
   return new PgproofError('expire-refused', `nothing of ${cluster} was deleted ${why}`, {
     facts: { cluster, repositories: refused.map(({ repository }) => repository) },
     hint: `Look at it with \`${again} --dry-run\`; if it is right: \`${again} --yes\`.`,
-  });
-}
-
-function refuseUnknown({ name, repositories, unavailable }: ProtectedCluster, wanted: string | null): void {
-  const known = [...repositories, ...unavailable].map((one) => one.name);
-  if (wanted === null || known.includes(wanted)) return;
-  throw new PgproofError('repository-unknown', `cluster '${name}' has no repository '${wanted}'`, {
-    facts: { cluster: name, repository: wanted, known },
-    hint: `It has: ${known.join(', ')}.`,
   });
 }

@@ -1,5 +1,5 @@
 import type { ClusterConfig, SinkConfig } from '../core/config.ts';
-import type { PgproofError } from '../core/errors.ts';
+import { PgproofError } from '../core/errors.ts';
 import { isRequired, writtenNames } from '../core/written.ts';
 import type { KeyRing } from '../repository/keys.ts';
 import type { Repository } from '../repository/repository.ts';
@@ -59,6 +59,26 @@ export const othersThan = (
   elsewhere: repositories.filter((other) => other !== repository),
   isOneAway: unavailable.length > 0,
 });
+
+/**
+ * The cluster's repository of this name, opened or not.
+ * @throws {PgproofError} `repository-unknown` where its configuration names none such.
+ */
+export function repositoryCalled(
+  { name: cluster, repositories, unavailable }: Pick<ProtectedCluster, 'name' | 'repositories' | 'unavailable'>,
+  wanted: string,
+): Repository | UnavailableRepository {
+  const all = [...repositories, ...unavailable];
+  const found = all.find(({ name }) => name === wanted);
+  if (found !== undefined) return found;
+  const known = all.map(({ name }) => name);
+  throw new PgproofError('repository-unknown', `cluster '${cluster}' has no repository '${wanted}'`, {
+    facts: { cluster, repository: wanted, known },
+    hint: `It has: ${known.join(', ')}. Others are added to clusters.${cluster}.repositories.`,
+  });
+}
+
+export const isAway = (one: Repository | UnavailableRepository): one is UnavailableRepository => 'error' in one;
 
 /**
  * The repositories that a backup or an era goes to.

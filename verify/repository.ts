@@ -3,6 +3,7 @@ import type { Phase } from '../core/report.ts';
 import type { Run } from '../core/run.ts';
 import type { VerifiedRepository } from '../core/verified.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
+import { phaseTimer } from '../restore/phases.ts';
 import { withoutStanding } from '../storage/standing.ts';
 import { lively, watchedCluster } from './alive.ts';
 import { emptyShelf, takeCensus } from './census.ts';
@@ -58,7 +59,7 @@ export async function verifyRepository(
       await lookThrough(watchedCluster(cluster, alive), options, earlier, state, inner, phases);
     });
     if (options.restore)
-      await timed(phases, run, `unpack ${cluster.repository.name}`, () =>
+      await phaseTimer(phases, run)(`unpack ${cluster.repository.name}`, () =>
         restoreChosen(cluster, options.backup, state, run),
       );
   } catch (error) {
@@ -117,7 +118,8 @@ async function lookThrough(
 ): Promise<void> {
   const { looking, findings, rotation, done } = state;
   const { name } = cluster.repository;
-  const time = <T>(phase: string, work: () => Promise<T>) => timed(phases, run, `${phase} ${name}`, work);
+  const timed = phaseTimer(phases, run);
+  const time = <T>(phase: string, work: () => Promise<T>) => timed(`${phase} ${name}`, work);
 
   const census = await time('list', () => takeCensus(cluster.repository, cluster.name, run));
   state.notes.push(...census.notes);
@@ -162,15 +164,5 @@ async function restoreChosen(cluster: ProtectedCluster, wanted: string | null, s
     const needs = { needs: [], dumps: [record.id] };
     const isWhole = await holdingWhile(cluster, needs, run, () => readDumpToEnd(cluster, record, state.findings, run));
     if (isWhole) state.dumpsRead.push(record.id);
-  }
-}
-
-async function timed<T>(phases: Phase[], run: Run, name: string, work: () => Promise<T>): Promise<T> {
-  run.progress({ phase: name });
-  const began = performance.now();
-  try {
-    return await work();
-  } finally {
-    phases.push({ name, seconds: Math.round(performance.now() - began) / 1000 });
   }
 }

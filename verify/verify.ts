@@ -1,9 +1,9 @@
-import { hasCode, PgproofError } from '../core/errors.ts';
+import { hasCode, type PgproofError } from '../core/errors.ts';
 import type { FiledReport, Phase } from '../core/report.ts';
 import type { VerifyRequest } from '../core/request.ts';
 import type { Run } from '../core/run.ts';
 import type { VerifiedRepository, VerifyResult } from '../core/verified.ts';
-import { inRepository, type ProtectedCluster } from '../postgres/cluster.ts';
+import { inRepository, type ProtectedCluster, repositoryCalled } from '../postgres/cluster.ts';
 import { reported } from '../report/file.ts';
 import type { Workflow } from '../report/report.ts';
 import { verifyOutcome } from '../report/verify.ts';
@@ -26,7 +26,7 @@ export async function reportedVerify(
   workflow: Workflow | null,
 ): Promise<FiledReport> {
   const { reason, requestedBy, share } = request;
-  refuseUnknown(cluster, request.repository);
+  if (request.repository !== null) repositoryCalled(cluster, request.repository);
   await refuseUnknownBackup(cluster, request.backup, run.signal);
   if (request.repair) await refuseRepairOfOthers(cluster, request.repository, run.signal);
   return asOnlyVerify(cluster, run.signal, (signal, notes) => {
@@ -118,13 +118,4 @@ async function refuseRepairOfOthers(
 ): Promise<void> {
   for (const repository of cluster.repositories)
     if (wanted === null || repository.name === wanted) await assertOwner(repository, cluster, { signal });
-}
-
-function refuseUnknown({ name, repositories, unavailable }: ProtectedCluster, wanted: string | null): void {
-  const known = [...repositories, ...unavailable].map((one) => one.name);
-  if (wanted === null || known.includes(wanted)) return;
-  throw new PgproofError('repository-unknown', `cluster '${name}' has no repository '${wanted}'`, {
-    facts: { cluster: name, repository: wanted, known },
-    hint: `It has: ${known.join(', ')}.`,
-  });
 }

@@ -1,5 +1,4 @@
-import { PgproofError } from '../../core/errors.ts';
-import type { ProtectedCluster } from '../../postgres/cluster.ts';
+import { isAway, type ProtectedCluster, repositoryCalled } from '../../postgres/cluster.ts';
 import { type KeyTest, testKeys } from '../../repository/key-test.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { Answer, Session } from '../session.ts';
@@ -24,17 +23,11 @@ export async function test(session: Session, name = ''): Promise<Answer> {
   };
 }
 
-function repositoryOf(
-  { repositories, unavailable, repository }: ProtectedCluster,
-  name: string | undefined,
-): Repository {
-  const found = name === undefined ? repository : repositories.find((one) => one.name === name);
-  if (found !== undefined) return found;
-  const away = unavailable.find((one) => one.name === name);
-  if (away !== undefined) throw away.error;
-  throw new PgproofError('repository-unknown', `the cluster has no repository '${name}'`, {
-    facts: { repository: name ?? null, known: repositories.map((one) => one.name) },
-  });
+function repositoryOf(cluster: ProtectedCluster, name: string | undefined): Repository {
+  if (name === undefined) return cluster.repository;
+  const found = repositoryCalled(cluster, name);
+  if (isAway(found)) throw found.error;
+  return found;
 }
 
 function render(cluster: string, repository: Repository, tests: readonly KeyTest[]): string {
