@@ -61,7 +61,7 @@ export const works = {
     const turns = Math.ceil((megabytes * megabyte) / plain.length / streams);
     const kept: Buffer[] = [];
     await pipeline(Readable.from(pieces(plain)), createEncoder({ sealing, associatedData, level }), async (stored) => {
-      for await (const piece of stored) kept.push(piece);
+      for await (const piece of stored) kept.push(Buffer.from(piece));
     });
     const stored = Buffer.concat(kept);
     return timed(() =>

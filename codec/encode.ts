@@ -33,7 +33,8 @@ export class Encoder extends Transform {
   #any = false;
 
   constructor({ sealing, associatedData, level = defaultLevel, signal }: EncodeOptions) {
-    super({ readableHighWaterMark: frameBytes, writableHighWaterMark: frameBytes });
+    // Pieces as objects: bytes that wait for the store would be joined, by one more copy of each.
+    super({ readableObjectMode: true, readableHighWaterMark: 1, writableHighWaterMark: frameBytes });
     this.#sealing = sealing;
     this.#sealer = sealerFor(sealing, associatedData);
     this.#level = level;
@@ -44,6 +45,14 @@ export class Encoder extends Transform {
   get storedBytes(): number {
     const waiting = this.#plainInFlight + this.#chunk.filled;
     return sealedBytes(this.#sealing, this.#compressed + (waiting === 0 ? 0 : storedBound(waiting)));
+  }
+
+  /** The pieces, each to be used until the next one is asked for: then its memory is given back. To keep them, take `iterator()`. */
+  override async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, undefined> {
+    for await (const piece of this.iterator()) {
+      yield piece;
+      release(piece);
+    }
   }
 
   override _transform(plain: Uint8Array, _encoding: string, done: TransformCallback): void {

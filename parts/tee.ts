@@ -39,7 +39,9 @@ async function createInAll(
   const patience = { copies, patienceMs };
   const source = body instanceof Uint8Array ? Readable.from([body], { objectMode: false }) : body;
   try {
-    for await (const chunk of source) await inEach(sinks, patience, (sink) => sink.write(chunk as Uint8Array));
+    // Chunks that stay: each sink holds them for as long as it needs to.
+    for await (const chunk of source.iterator())
+      await inEach(sinks, patience, (sink) => sink.write(chunk as Uint8Array));
     for (const sink of sinks) sink.end();
     // The required ones first: only when they have it, another one keeps somebody waiting.
     await inEach(

@@ -129,5 +129,7 @@ function spoil(whole: Buffer, fault: Fault): Buffer {
 
 async function collect(body: Readable | Uint8Array): Promise<Buffer> {
   if (body instanceof Uint8Array) return Buffer.from(body);
-  return Buffer.concat(await body.toArray());
+  const pieces: Buffer[] = [];
+  for await (const piece of body) pieces.push(Buffer.from(piece));
+  return Buffer.concat(pieces);
 }

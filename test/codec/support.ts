@@ -1,5 +1,4 @@
 import { Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
 import { createDecoder } from '../../codec/decode.ts';
 import { createEncoder } from '../../codec/encode.ts';
 import type { Cipher, Pieces, Sealing } from '../../codec/sealing.ts';
@@ -50,7 +49,10 @@ function words(bytes: number, seed: number, mask: number): Buffer {
 }
 
 export async function encodeStream(plain: Uint8Array, sealing: Sealing, piece = 65_536): Promise<Buffer> {
-  return buffer(Readable.from(cut(plain, piece)).pipe(createEncoder({ sealing, associatedData })));
+  const encoder = Readable.from(cut(plain, piece)).pipe(createEncoder({ sealing, associatedData }));
+  const pieces: Buffer[] = [];
+  for await (const stored of encoder) pieces.push(Buffer.from(stored));
+  return Buffer.concat(pieces);
 }
 
 /** What came out before the end or the error, and the error. */
