@@ -29,6 +29,8 @@ export type PassOptions = {
   signal: AbortSignal;
   /** A file that takes longer counts as failed: a store may hang without an answer. @defaultValue 300, more for a segment of more than 300 MiB */
   fileTimeoutSeconds?: number;
+  /** Waited for after each file that is in the repository now: a pass over a long backlog takes hours. */
+  onShipped?: (file: string) => Promise<void>;
 };
 
 const mib = 1024 * 1024;
@@ -87,7 +89,9 @@ async function shipInOrder(
       const file = files[next] as SpoolFile;
       next += 1;
       try {
-        note(pass, file, await ship(file, context, options));
+        const outcome = await ship(file, context, options);
+        note(pass, file, outcome);
+        if (outcome.kind === 'shipped') await options.onShipped?.(file.name);
       } catch (error) {
         pass.error ??= asPgproofError(error);
       }

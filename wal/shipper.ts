@@ -142,7 +142,12 @@ async function keepLane(
     let notes = await startNotes(cluster, lane);
     let examinedAt = 0;
     for (let failures = 0; ; ) {
-      const pass = await shipWaiting(lane, options);
+      const onShipped = async (file: string): Promise<void> => {
+        if (notes.lastError === null && Date.now() - Date.parse(notes.at) < notesEveryMs) return;
+        notes = goingOn(notes, file);
+        await keepNotes(cluster, target, notes);
+      };
+      const pass = await shipWaiting(lane, { ...options, onShipped });
       if (lane === lanes[0] && pass.error === null && Date.now() - examinedAt > reexamineEveryMs) {
         await reexamine(lanes, pass, signal);
         examinedAt = Date.now();
@@ -158,6 +163,9 @@ async function keepLane(
     news.close();
   }
 }
+
+/** So that nobody who looks at a backlog that drains is told of the outage before it. */
+const notesEveryMs = 10_000;
 
 function lanesOf(cluster: FoundCluster, spool: Spool): Lane[] {
   const targets = targetsOf(cluster);
@@ -224,6 +232,15 @@ function noted(notes: ShipperNotes, pass: ShipPass): ShipperNotes {
     waiting: pass.waiting.slice(0, 20).map(({ file, error }) => ({ file, ...said(error) })),
   };
 }
+
+/** In the midst of a pass: the store takes WAL. */
+const goingOn = (notes: ShipperNotes, lastShipped: string): ShipperNotes => ({
+  ...notes,
+  at: now(),
+  lastShipped,
+  lastShippedAt: now(),
+  lastError: null,
+});
 
 const said = ({ code, message, hint }: PgproofError): { code: string; message: string; hint: string | null } => ({
   code,

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { PgproofError } from '../../core/errors.ts';
 import { currentEra } from '../../repository/eras.ts';
 import { listWal, putHistory, putSegment } from '../../repository/wal.ts';
@@ -99,6 +99,36 @@ test('a second shipper is told that the spool is busy, until the first one dies'
   await kill(shipper);
   fill(archive, [1]);
   expect(await shipWhenFree(archive)).toMatchObject({ shipped: [seg(1)] });
+});
+
+test('while a backlog drains after an outage, the shipper no longer tells of it', async () => {
+  const archive = await openArchive(tempDir(), { key: true });
+  const contents = fill(archive, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  const ended = new AbortController();
+  const notes = () => readShipperNotes(archive.cluster.paths.state, 'local');
+  let isAway = true;
+  let failures = 0;
+  const store = with_(archive, {
+    create: async (key, body, options) => {
+      if (isAway) throw new PgproofError('store-unreachable', 'the store is away');
+      // The pass goes on only once the notes say so.
+      if (key.includes(seg(9)))
+        await vi.waitFor(async () =>
+          expect(await notes()).toMatchObject({ lastError: null, lastShipped: expect.stringMatching(/^0{7}1/) }),
+        );
+      return archive.cluster.repository.store.create(key, body, options);
+    },
+  });
+  await runShipper(store.cluster, {
+    signal: ended.signal,
+    onPass: ({ error }) => {
+      failures += error === null ? 0 : 1;
+      isAway = false;
+      if (error === null || failures > 1) ended.abort();
+    },
+  });
+  expect(failures).toBe(1);
+  await expectArchived(archive, contents);
 });
 
 test('nothing leaves the spool when the store fails, and no later segment overtakes', async () => {
