@@ -1,21 +1,18 @@
 import { PgproofError } from '../../core/errors.ts';
 import { type Line, readEnvFile } from './env-file.ts';
-import { containerOf, type OldWork, scriptsOf, workOf } from './old-work.ts';
-import { type RepositorySection, repositorySection } from './repository.ts';
 import {
   credentialsFile,
   isBucket,
   isEncrypted,
   isLocal,
-  type Known,
-  knownSettings,
   localFolder,
   type Old,
   oldPasswordFile,
   passwordFile,
-  refusedSetting,
-  type Setting,
-} from './settings.ts';
+} from './old.ts';
+import { containerOf, type OldWork, scriptsOf, workOf } from './old-work.ts';
+import { type RepositorySection, repositorySection } from './repository.ts';
+import { type Known, knownSettings, refusedSetting, type Setting } from './settings.ts';
 
 /** A file that is made beside the configuration, mode 0600. @param name without its folder. */
 export type SecretFile = { name: string; content: string };

@@ -2,7 +2,7 @@ import type * as z from 'zod';
 import type { cluster } from '../../core/config/cluster.ts';
 import type { OldScript, Strategy } from '../../core/strategy/strategy.ts';
 import type { Line } from './env-file.ts';
-import { hasDumps, type Old, windowDays } from './settings.ts';
+import { hasDumps, type Old, windowDays } from './old.ts';
 
 type Section = z.input<typeof cluster>;
 

@@ -8,9 +8,9 @@ import { ownHostName } from '../../host/host.ts';
 import { readKeyFile } from '../../repository/key-file.ts';
 import type { KeyCipher } from '../../repository/keys.ts';
 import { type OldScripts, readOldScripts } from './from-env.ts';
+import { passwordFile } from './old.ts';
 import type { InitPlan } from './plan.ts';
 import { type RepositoryOptions, repositorySection } from './repository.ts';
-import { passwordFile } from './settings.ts';
 
 export type InitOptions = RepositoryOptions & {
   config?: string;

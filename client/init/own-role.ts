@@ -1,5 +1,6 @@
+import { passwordFile } from './old.ts';
 import type { InitPlan } from './plan.ts';
-import { knownSettings, passwordFile, type Setting } from './settings.ts';
+import { knownSettings, type Setting } from './settings.ts';
 
 /**
  * The old scripts logged in as a superuser. That role is left as it is: pgproof works as one of its own, and neither the old

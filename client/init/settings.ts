@@ -1,8 +1,18 @@
 import { ciphers } from '../../codec/sealing.ts';
 import { databaseName } from '../../core/dump.ts';
 import { PgproofError } from '../../core/errors.ts';
-import type { OldScript } from '../../core/strategy/strategy.ts';
-import type { KeyCipher } from '../../repository/keys.ts';
+import {
+  credentialsFile,
+  hasDumps,
+  isBucket,
+  isEncrypted,
+  isLocal,
+  localFolder,
+  type Old,
+  oldPasswordFile,
+  passwordFile,
+  windowDays,
+} from './old.ts';
 
 /** What became of one setting of the old scripts. `comment`: it has no effect, and the configuration says so. */
 export type Setting = {
@@ -11,37 +21,6 @@ export type Setting = {
   /** Null where the value may be a secret: then it stands nowhere but where it stood. */
   value: string | null;
   text: string;
-};
-
-/** The old scripts' settings by what they mean, whatever their names. */
-export type Old = {
-  mode?: 'docker' | 'host';
-  /** The container that POSTGRES_HOST names in docker mode. */
-  container?: string;
-  /** What was to be done. */
-  scripts?: readonly OldScript[];
-  database?: string;
-  globals?: boolean;
-  host?: string;
-  port?: number;
-  user?: string;
-  password?: string;
-  encrypted?: boolean;
-  walEncrypted?: boolean;
-  cipher?: KeyCipher;
-  encryptionPassword?: string;
-  days?: number;
-  baseDays?: number;
-  walDays?: number;
-  store?: 'local' | 'oss' | 'both';
-  folder?: string;
-  bucket?: string;
-  region?: string;
-  endpoint?: string;
-  prefix?: string;
-  accessKeyId?: string;
-  accessKeySecret?: string;
-  securityToken?: string;
 };
 
 /** The flag of `init` that says the same, and wins. */
@@ -249,20 +228,6 @@ export const knownSettings: Record<string, Known> = {
   OSS_SECURITY_TOKEN: token,
   OSS_SESSION_TOKEN: token,
 };
-
-export const passwordFile = (cluster: string): string => `${cluster}.password`;
-export const oldPasswordFile = (cluster: string): string => `${cluster}.old-encryption-password`;
-export const credentialsFile = (cluster: string): string => `${cluster}.oss-credentials.json`;
-
-/** Without a word on it, pgproof encrypts. */
-export const isEncrypted = ({ encrypted, walEncrypted }: Old): boolean => (encrypted ?? true) || walEncrypted === true;
-export const windowDays = ({ baseDays }: Old): number => baseDays ?? 7;
-/** Physical scripts alone made none. */
-export const hasDumps = ({ scripts = [] }: Old): boolean => scripts.includes('labelled') || scripts.includes('files');
-export const isBucket = (old: Old): boolean => old.bucket !== undefined && old.store !== 'local';
-/** Without BACKUP_MODE and a bucket the scripts wrote to a folder. */
-export const isLocal = (old: Old): boolean => old.store !== 'oss';
-export const localFolder = ({ folder }: Old): string => `${folder?.replace(/\/+$/, '')}/pgproof`;
 
 function authentication({ cipher }: Old): string {
   return cipher?.endsWith('-cbc') ? '; it hides and does not authenticate, aes-256-gcm would' : '';
