@@ -60,7 +60,7 @@ test('on a terminal init asks for what the flags do not say', async () => {
     cwd: folder,
     env: { XDG_STATE_HOME: folder },
     input: '50GB\n1x\n1d\n',
-    timeout: 60_000,
+    timeout: 110_000,
   });
   expect(stdout).toContain("'1x' is not a duration");
   expect(stdout).toContain('strategy       small, for 50.0 GB, RPO 1d, RTO 2h');
@@ -174,7 +174,7 @@ test('what became of the old settings is shown before a repository is asked, and
   writeFileSync(join(folder, 'backups'), 'in the way');
   const main = join(import.meta.dirname, '../../client/main.ts');
   const node = join(import.meta.dirname, '../../node_modules/.bin/node');
-  const options = { cwd: folder, env: { XDG_STATE_HOME: folder }, reject: false, timeout: 60_000 } as const;
+  const options = { cwd: folder, env: { XDG_STATE_HOME: folder }, reject: false, timeout: 110_000 } as const;
   const { exitCode, stderr } = await execa(node, [main, 'init', 'shop', '--host', 'db-7', '--from-env', env], options);
   expect(exitCode).not.toBe(0);
   expect(stderr).toMatch(/^OLD SETTING.*RETENTION_DAYS +taken over.*pgproof: /s);

@@ -10,6 +10,7 @@ import { execute, query, queryOne, withClient } from '../../postgres/client.ts';
 import { freePort } from '../support/ports.ts';
 import { alternate, type Cluster, startCluster } from '../support/postgres.ts';
 import { tempDir } from '../support/temp.ts';
+import { until } from '../support/until.ts';
 import { reloadConfig } from './reload.ts';
 
 const [major] = alternate(0) as [string];
@@ -164,7 +165,7 @@ test('an abort cuts the connection, and the waiting query fails with the reason'
     applicationName: name,
   });
   const failed = failure(work);
-  await vi.waitFor(async () => expect(await sessions(name)).toBe(1), { timeout: 20_000 });
+  await until(async () => (await sessions(name)) === 1);
   controller.abort(reason);
   expect(await failed).toBe(reason);
   await cluster.sql('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1', [name]);

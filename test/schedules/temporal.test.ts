@@ -371,4 +371,4 @@ test('scenario 4: after Temporal was away, runs are made up for within the catch
   await until(async () => (await info(impatient)).numActionsMissedCatchupWindow > 0);
   await until(async () => (await info(patient)).numActionsSkippedOverlap > 10);
   expect((await info(patient)).numActionsMissedCatchupWindow).toBe(0);
-}, 90_000);
+});

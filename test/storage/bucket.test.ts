@@ -27,6 +27,8 @@ beforeEach(() => {
   prefix = `t${tests}/`;
 });
 
+/** How many there are: where a test fails, the bytes themselves take long to be shown. */
+const lengthOf = async (body: Readable): Promise<number> => (await buffer(body)).length;
 const storeOn = (some: Bucket) => openBucketStore(some, { prefix, pieceBytes, parallel: 3 });
 /** The same bucket with one method that does something else. */
 const but = (methods: Partial<Bucket>): Bucket =>
@@ -122,7 +124,7 @@ test('a read that yields fewer bytes than were promised fails, also when it ends
       return { ...got, body: Readable.from([body.subarray(0, 100)]) };
     },
   });
-  await expect(buffer(await storeOn(short).read('a'))).rejects.toMatchObject({ code: 'object-damaged' });
+  await expect(lengthOf(await storeOn(short).read('a'))).rejects.toMatchObject({ code: 'object-damaged' });
   const long = but({
     get: async (key, range, inner) => {
       const got = await bucket.get(key, range, inner);
@@ -130,7 +132,7 @@ test('a read that yields fewer bytes than were promised fails, also when it ends
       return { ...got, body: Readable.from([body, Buffer.from('more')]) };
     },
   });
-  await expect(buffer(await storeOn(long).read('a'))).rejects.toMatchObject({ code: 'object-damaged' });
+  await expect(lengthOf(await storeOn(long).read('a'))).rejects.toMatchObject({ code: 'object-damaged' });
 });
 
 test('a store that answers another size after an upload than it was given is not believed', async () => {

@@ -97,7 +97,7 @@ test('a file that shrinks while it is read fails the reader', async () => {
   await store.create('a', Buffer.alloc(5 << 20));
   const stream = await store.read('a');
   truncateSync(join(root, 'a'), 2 << 20);
-  await expect(buffer(stream)).rejects.toMatchObject({ code: 'object-damaged' });
+  await expect(buffer(stream).then(({ length }) => length)).rejects.toMatchObject({ code: 'object-damaged' });
 });
 
 test('a store lives on when somebody removes one of its folders', async () => {

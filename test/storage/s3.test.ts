@@ -30,7 +30,7 @@ function open(): ObjectStore {
 
 async function unfinished(store: ObjectStore): Promise<string[]> {
   const { uploads } = await bucket.uploads(prefixes.get(store) as string, undefined, {
-    signal: AbortSignal.timeout(10_000),
+    signal: AbortSignal.timeout(60_000),
   });
   return uploads.map(({ key }) => key);
 }

@@ -62,7 +62,7 @@ async function startHost(activities: Steps): Promise<void> {
 
 async function outcomeOfBackup(): Promise<unknown> {
   const run = await startOperation(temporal, 'main', 'backup', { cluster: 'shop' });
-  const signal = AbortSignal.timeout(60_000);
+  const signal = AbortSignal.timeout(170_000);
   return followRun(temporal, run, { fleet: 'main', signal }).catch((error: unknown) => error);
 }
 

@@ -34,7 +34,7 @@ describe('the embedded Temporal server', () => {
     const first = temporal.pid() as number;
     process.kill(first, 'SIGKILL');
     await until(() => temporal.pid() !== undefined && temporal.pid() !== first);
-    const connection = await Connection.connect({ address: temporal.settings.address, connectTimeout: '20s' });
+    const connection = await Connection.connect({ address: temporal.settings.address, connectTimeout: '120s' });
     await connection.close();
   });
 

@@ -32,7 +32,9 @@ let outcome: unknown;
 const stop = new AbortController();
 let control: Promise<void>;
 const follow = (temporal: Temporal, started: StartedRun): Promise<unknown> =>
-  followRun(temporal, started, { fleet: 'main', signal: AbortSignal.timeout(60_000) }).catch((error: unknown) => error);
+  followRun(temporal, started, { fleet: 'main', signal: AbortSignal.timeout(170_000) }).catch(
+    (error: unknown) => error,
+  );
 
 beforeAll(async () => {
   server = await startTemporal();
