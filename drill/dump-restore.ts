@@ -16,6 +16,7 @@ import type { Clients } from '../postgres/clients.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import type { Nearest } from '../repository/nearest.ts';
 import type { DumpRecord } from '../repository/record.ts';
+import { whyFailed } from './dump-failure.ts';
 import type { DrillFolder } from './folder.ts';
 import type { Scratch } from './scratch.ts';
 
@@ -102,31 +103,4 @@ async function makeRoles(
     },
     { signal: run.signal },
   );
-}
-
-/** That a statement fails is what a drill is there to find; that this host's disk is full, or its server was killed, proves nothing. */
-export function whyFailed(error: PgproofError, hasRoles: boolean): PgproofError {
-  if (error.code !== 'dump-restore-failed') return error;
-  const { message, facts, hint } = error;
-  const said = [message, ...(Array.isArray(facts.errors) ? facts.errors : [])].join('\n');
-  const again = (code: PgproofError['code'], advice = hint) =>
-    new PgproofError(code, message, { facts, ...(advice === null ? {} : { hint: advice }) });
-  if (/No space left on device/.test(said)) return again('no-space');
-  if (/server closed the connection|terminating connection|the database system is/.test(said))
-    return again('tool-failed');
-  if (
-    /invalid (?:LC_\w+ )?locale name|extension "[^"\n]*" is not available|could not open extension control file/.test(
-      said,
-    )
-  )
-    return again(
-      'dump-unfit',
-      'This host lacks it, and a drill says nothing of the dump then: install it, or drill on another host.',
-    );
-  if (!hasRoles && /role "[^\n]*" does not exist/.test(said))
-    return again(
-      'dump-unfit',
-      'The dump has no globals, so that its roles are not known: take dumps with globals: true.',
-    );
-  return again(error.code);
 }

@@ -12,7 +12,8 @@ import type { ProtectedCluster } from '../postgres/cluster.ts';
 import type { Nearest } from '../repository/nearest.ts';
 import type { DumpRecord } from '../repository/record.ts';
 import { phaseTimer } from '../restore/phases.ts';
-import { questionsOf, type RestoredDump, whyFailed } from './dump-restore.ts';
+import { whyFailed } from './dump-failure.ts';
+import { questionsOf, type RestoredDump } from './dump-restore.ts';
 import type { DrillFolder } from './folder.ts';
 import type { Scratch } from './scratch.ts';
 

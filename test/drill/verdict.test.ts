@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type ErrorCode, PgproofError } from '../../core/errors.ts';
+import { whyFailed } from '../../drill/dump-failure.ts';
 import { verdictOf } from '../../drill/verdict.ts';
 
 const ok = { name: 'marker-a-present', passed: true, detail: 'it is there' };
@@ -65,5 +66,27 @@ describe('the verdict of a drill', () => {
     expect(verdictOf([], new PgproofError('schema-missing', 'no schema pgproof')).verdictReason).toBe(
       'no schema pgproof [schema-missing]',
     );
+  });
+});
+
+describe('a dump that does not restore', () => {
+  const failed = (said: string, hasRoles = true): string =>
+    whyFailed(new PgproofError('dump-restore-failed', 'pg_restore failed', { facts: { errors: [said] } }), hasRoles)
+      .code;
+
+  test.each([
+    ['could not write to file "base/1/2": No space left on device', 'no-space'],
+    ['could not extend file "base/16391/16392": wrote only 4096 of 8192 bytes at block 4282', 'no-space'],
+    ['server closed the connection unexpectedly', 'tool-failed'],
+    ['extension "postgis" is not available', 'dump-unfit'],
+    ['invalid LC_COLLATE locale name: "de_CH.UTF-8"', 'dump-unfit'],
+  ])('proves nothing where it is this host that failed: %s', (said, code) => {
+    expect(failed(said)).toBe(code);
+  });
+
+  test('fails its drill where a statement fails, or a role is missing that its globals ought to have', () => {
+    expect(failed('new row violates check constraint')).toBe('dump-restore-failed');
+    expect(failed('role "ann" does not exist')).toBe('dump-restore-failed');
+    expect(failed('role "ann" does not exist', false)).toBe('dump-unfit');
   });
 });
