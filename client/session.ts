@@ -46,6 +46,8 @@ export function verb(action: VerbAction): (...args: unknown[]) => Promise<void> 
       const answer = await action(session, ...positional);
       process.exitCode = answer.exitCode ?? 0;
       await print(session.json ? `${JSON.stringify(answer.json, null, 2)}\n` : `${forTerminal(answer.text)}\n`);
+    } catch (thrown) {
+      throw interrupt.signal.aborted ? asInterrupted(thrown) : thrown;
     } finally {
       interrupt.release();
     }
@@ -139,6 +141,14 @@ function listenForInterrupts(): { signal: AbortSignal; release(): void } {
   process.on('SIGINT', interrupt);
   process.on('SIGTERM', interrupt);
   return { signal: controller.signal, release };
+}
+
+/** A terminal's Ctrl-C reaches the tools as well: whatever they then say is a consequence, and not what went wrong. */
+function asInterrupted(thrown: unknown): PgproofError {
+  const error = asPgproofError(thrown);
+  if (error.code === 'cancelled') return error;
+  const hint = `On its way out: ${error.message} [${error.code}]`;
+  return new PgproofError('cancelled', 'interrupted', { facts: error.facts, hint, cause: error });
 }
 
 function print(text: string): Promise<void> {
