@@ -61,6 +61,22 @@ export async function followRun<Result>(
   { fleet, signal, onState }: FollowOptions,
 ): Promise<Followed<Result>> {
   const handle = client.workflow.getHandle(run.workflowId, run.runId);
+  const leaving = new AbortController();
+  const ended = endOf(client, handle, leaving.signal);
+  try {
+    return await lookUntilEnded(client, handle, run, ended, { fleet, signal, onState });
+  } finally {
+    leaving.abort();
+  }
+}
+
+async function lookUntilEnded<Result>(
+  client: Client,
+  handle: WorkflowHandle,
+  run: StartedRun,
+  ended: Promise<void>,
+  { fleet, signal, onState }: FollowOptions,
+): Promise<Followed<Result>> {
   const began = Date.now();
   let heardAt = began;
   while (!signal.aborted) {
@@ -78,9 +94,23 @@ export async function followRun<Result>(
     } catch (error) {
       if (!isOutage(error) || Date.now() - heardAt > silenceMs) throw errorOf(error, run);
     }
-    await sleep(pollMs, undefined, { signal }).catch(() => undefined);
+    await Promise.race([ended, sleep(pollMs, undefined, { signal }).catch(() => undefined)]);
   }
   return { state: 'detached' };
+}
+
+/** In the moment in which it ends. Where Temporal cannot be asked, that is left to the looks. */
+function endOf(client: Client, handle: WorkflowHandle, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    client
+      .withAbortSignal(signal, () => handle.result())
+      .then(
+        () => resolve(),
+        (error: unknown) => {
+          if (error instanceof WorkflowFailedError) resolve();
+        },
+      );
+  });
 }
 
 /** gRPC's UNAVAILABLE and DEADLINE_EXCEEDED: somebody may be there again in a moment. */
