@@ -52,7 +52,7 @@ function unreadable(path: string, what: SecretKind, cause: unknown): PgproofErro
     facts: { path, reason: code ?? null },
     hint:
       what === 'key file'
-        ? 'Copy the key file to this host, readable by the user that runs pgproof, or make one: pgproof key generate.'
+        ? 'Copy it here from its safe place, readable by the user that runs pgproof. Only a cluster that has no backups yet takes a new one: pgproof key generate.'
         : 'Give the path of a file that the user that runs pgproof can read.',
     cause,
   });

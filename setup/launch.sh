@@ -46,7 +46,7 @@ install_modules() {
   flock -n 9 || { say 'waiting for another installation in this checkout'; flock 9; }
   if ! modules_current; then
     say "installing npm packages into $root/node_modules (about a minute, once)"
-    (cd "$root" && timeout 1200 npm ci --no-audit --no-fund --ignore-scripts --loglevel=error 1>&2 9<&-) ||
+    (cd "$root" && timeout 1200 npm ci --no-audit --no-fund --no-update-notifier --ignore-scripts --loglevel=error 1>&2 9<&-) ||
       die 1 "npm ci failed; run it by hand to see why: cd $root && npm ci"
     finish_modules || die 1 "npm ci brought no Node for this machine ($(uname -sm)); Linux on x64 and arm64 is supported"
   fi
