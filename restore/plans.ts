@@ -46,7 +46,10 @@ export function logFile(cluster: ProtectedCluster, id: string): string {
 
 function planFile(cluster: ProtectedCluster, id: string): string {
   if (isRunId(id)) return join(cluster.paths.plans, `${id}.json`);
-  throw new PgproofError('plan-missing', `'${id}' is not the id of a restore plan`, { facts: { plan: id } });
+  throw new PgproofError('plan-missing', `'${id}' is not the id of a restore plan`, {
+    facts: { plan: id },
+    hint: 'It stands in what `pgproof restore plan` prints, such as 20261120T061105Z-restore-9df749e6. Plans can be made as often as you like.',
+  });
 }
 
 function resultFile(cluster: ProtectedCluster, id: string): string {
