@@ -74,4 +74,4 @@ test('a person adds a repository, backs up to both, loses one, and restores from
   const plan = await here('restore', 'plan', 'shop', '--to', 'latest', '--into', join(tempDir(), 'data'));
   const started = await here('restore', 'start', 'shop', (plan.json as { id: string }).id, '--offline');
   expect(started).toMatchObject({ code: 0, json: { status: 'SUCCESS', result: { backupId: id } } });
-}, 120_000);
+});

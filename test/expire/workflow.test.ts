@@ -17,7 +17,7 @@ import { listReports } from '../support/reports.ts';
 import { quietRun } from '../support/run.ts';
 import { type Stage, startWorker, type WorkerProcess } from '../support/stage.ts';
 
-vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 });
+vi.setConfig({ testTimeout: 240_000 });
 
 let fleet: Fleet;
 let worker: WorkerProcess;

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import type { StartedRun } from '../../client/temporal.ts';
 import type { Config } from '../../core/config.ts';
@@ -18,8 +18,6 @@ import { postmasterOf } from '../support/server.ts';
 import { type Stage, startWorker, until, type WorkerProcess } from '../support/stage.ts';
 import { shortTimeouts, silent } from '../support/temporal.ts';
 import { openValve, type Valve } from '../support/valve.ts';
-
-vi.setConfig({ testTimeout: 180_000 });
 
 /**
  * Scenario 6: two clusters, `shop` and `blog`, on one host; what shop does hangs. Only a copy whose size is known ends soon: by a role that
@@ -45,7 +43,7 @@ beforeAll(async () => {
   network = await openValve(fleet.stage.server);
   for (const { sql } of [fleet.stage.server, blog])
     await sql('CREATE ROLE unsized LOGIN REPLICATION; GRANT pg_read_all_settings TO unsized');
-}, 120_000);
+});
 afterAll(async () => {
   await network?.close();
   await fleet?.dispose();

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { StartedRun } from '../../client/temporal.ts';
 import type { PgproofError } from '../../core/errors.ts';
 import { parseTarget } from '../../core/target.ts';
@@ -10,8 +10,6 @@ import { alternate } from '../support/postgres.ts';
 import { startWorker, until, type WorkerProcess } from '../support/stage.ts';
 import { openValve, type Valve } from '../support/valve.ts';
 import { adopted, openPair, type Pair, type Side } from './support.ts';
-
-vi.setConfig({ testTimeout: 180_000 }); // several processes start and end in each test
 
 /** Two hosts of one cluster, each with its worker; the tests tell one story, in order. */
 const [major] = alternate(0) as [string];
@@ -36,7 +34,7 @@ beforeAll(async () => {
     },
   });
   await Promise.all([work(pair.left), work(pair.right)]);
-}, 120_000);
+});
 afterAll(async () => {
   for (const worker of workers.values()) await worker.stop();
   for (const network of networks) await network.close();
