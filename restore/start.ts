@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PgproofError } from '../core/errors.ts';
+import { hasCode, PgproofError } from '../core/errors.ts';
 import type { Phase } from '../core/report.ts';
 import type { Run } from '../core/run.ts';
 import { formatTarget } from '../core/target.ts';
@@ -96,9 +96,24 @@ export async function carryOut(
 }
 
 const fromRepositories = (cluster: ProtectedCluster, plan: RestorePlan, run: Run): Source => ({
-  fetch: (watched, copies) => fetchBackup(cluster, plan, watched, copies),
+  fetch: (watched, copies) =>
+    fetchBackup(cluster, plan, watched, copies).catch((error: unknown) => {
+      throw isBroken(error) ? unusable(error, plan) : error;
+    }),
   verify: () => verifyBackup(cluster, plan, run),
 });
+
+const isBroken = (error: unknown): error is PgproofError =>
+  hasCode(error, 'object-damaged') || hasCode(error, 'object-missing');
+
+/** What is wrong with one object is wrong with its backup, and an older one may reach the same target. */
+function unusable(error: PgproofError, { backupId, cluster }: RestorePlan): PgproofError {
+  return error.retold({
+    message: `backup ${backupId} cannot be restored: ${error.message}`,
+    facts: { backupId },
+    hint: `Another one may do: \`pgproof list ${cluster}\`, and the same plan with --backup ID. What else is damaged: \`pgproof verify ${cluster}\``,
+  });
+}
 
 function highest(one: RestorePlan['minimums'], other: RestorePlan['minimums'] = {}): RestorePlan['minimums'] {
   const names = [...new Set([...Object.keys(one), ...Object.keys(other)])];

@@ -119,7 +119,11 @@ describe.each(alternate(0))('a restore from two repositories, PostgreSQL %s', (m
   test('fails as before when no repository has a part whole, and names what the nearest said', async () => {
     const key = /pgdata\.1\.tar/;
     const wrong: FaultPlan = [{ on: 'read', key, fault: { kind: 'flip', at: 100_000 } }];
-    await expect(restore({ near: wrong, far: [...wrong] })).rejects.toMatchObject({ code: 'object-damaged' });
+    await expect(restore({ near: wrong, far: [...wrong] })).rejects.toMatchObject({
+      code: 'object-damaged',
+      message: expect.stringMatching(/^backup \d{8}T\d{6}Z-full-\w+ cannot be restored: /),
+      hint: expect.stringContaining('--backup ID'),
+    });
   });
 
   test('goes on with the others when the nearest is lost between plan and start', async () => {
