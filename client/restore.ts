@@ -6,6 +6,7 @@ import { parseTarget } from '../core/target.ts';
 import { reported } from '../report/file.ts';
 import { planRestore } from '../restore/plan.ts';
 import { operate, operationOptions } from './operation.ts';
+import { damageNotes } from './plan-damage.ts';
 import { confirmOnHost, dumpPlanOptions, planDump } from './restore-dump.ts';
 import { renderPlan } from './restore-text.ts';
 import { type Answer, type Session, verb } from './session.ts';
@@ -55,7 +56,8 @@ async function plan(session: Session, name: string): Promise<Answer> {
     ...(options.backup === undefined ? {} : { backup: options.backup as string }),
   };
   const made = await planRestore(cluster, request, session.run);
-  return { json: made, text: renderPlan(made) };
+  const told = { ...made, notes: [...made.notes, ...(await damageNotes(cluster, made, session.signal))] };
+  return { json: told, text: renderPlan(told) };
 }
 
 async function start(session: Session, cluster: string, planId: string): Promise<Answer> {

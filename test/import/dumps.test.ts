@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   appendFileSync,
@@ -16,6 +16,8 @@ import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openPlannedFile } from '../../activities/planned.ts';
 import { choose } from '../../client/import-choose.ts';
+import { PgproofError } from '../../core/errors.ts';
+import { whileAlone } from '../../dump/attempt.ts';
 import { planDumpRestore } from '../../dump/restore/plan.ts';
 import { startDumpRestore } from '../../dump/restore/start.ts';
 import { factsOf } from '../../import/facts.ts';
@@ -286,11 +288,19 @@ describe('take', () => {
     const before = state(old);
     const { dumps } = await inventoryOf();
     const planned = planTake(dumps, { ...order, database: 'community' });
-    const both = [takeDumps(stage.cluster, planned, order, run), takeDumps(stage.cluster, planned, order, run)];
-    const first = await Promise.any(both);
+    const lock = join(stage.cluster.paths.dumps, 'import.lock');
+    const alone: boolean[] = [];
+    const isLocked = () => void alone.push(spawnSync('flock', ['--nonblock', lock, 'true']).status === 1);
+    const first = await takeDumps(stage.cluster, planned, order, run, isLocked);
     expect(first.map(({ outcome }) => outcome)).toEqual(['refused', ...Array(7).fill('taken')]);
-    const outcomes = await Promise.allSettled(both);
-    expect(outcomes.flatMap((one) => (one.status === 'rejected' ? [one.reason.code] : []))).toEqual(['cluster-busy']);
+    expect(alone).toEqual(Array(8).fill(true));
+    await whileAlone(
+      lock,
+      () => new PgproofError('usage', 'nobody else holds it'),
+      async () => {
+        await expect(takeDumps(stage.cluster, planned, order, run)).rejects.toMatchObject({ code: 'cluster-busy' });
+      },
+    );
     const again = await takeDumps(stage.cluster, planned, order, run);
     expect(again.map(({ outcome, id }) => [outcome, id])).toEqual(
       first.map(({ id }) => [id === null ? 'refused' : 'there', id]),

@@ -20,6 +20,7 @@ test('the long page header tells timeline, position, system identifier and segme
     timeline: 7,
     systemId: '7300000000000000001',
     segmentBytes: 64 << 20,
+    blockBytes: 8192,
     pageAddress: '16/B3000000',
   });
 });

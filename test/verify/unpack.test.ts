@@ -5,11 +5,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { VerifyResult } from '../../core/verified.ts';
 import { renderReport } from '../../report/render.ts';
+import type { RestorePlan } from '../../restore/record.ts';
 import { reportedVerify } from '../../verify/verify.ts';
 import { pgproof } from '../client/cli.ts';
 import { alternate } from '../support/postgres.ts';
 import { quietRun } from '../support/run.ts';
 import { until } from '../support/stage.ts';
+import { tempDir } from '../support/temp.ts';
 import { copyOf, everything, look, offsiteOf, openVerifyStage, type VerifyStage } from './support.ts';
 
 const [major] = alternate(1) as [string];
@@ -88,7 +90,12 @@ test('the report tells what is damaged and what cannot be restored because of it
   );
 });
 
-test('the verb exits with 3 for damage, and list shows it until a verify finds it whole', async () => {
+test('the verb exits with 3 for damage; list and a restore plan that needs it show it until a verify finds it whole', async () => {
+  const planned = async (...more: string[]) => {
+    const into = join(tempDir(), 'restored');
+    const { json } = await pgproof(['restore', 'plan', 'shop', '--to', 'latest', '--into', into, ...more, ...at]);
+    return (json as unknown as RestorePlan).notes.filter((note) => note.startsWith('Needed'));
+  };
   const at = ['--config', stage.configFile, '--host', 'db-7'];
   const { repository } = stage.cluster;
   const object = (await copyOf(stage)).keys(new RegExp(`/base/${stage.second.id}/pgdata.1`))[0] as string;
@@ -101,6 +108,8 @@ test('the verb exits with 3 for damage, and list shows it until a verify finds i
     code: 3,
     json: { clusters: [{ backups: [{ damage: [] }, { id: stage.second.id, damage }] }] },
   });
+  expect(await planned()).toEqual([expect.stringMatching(`found damaged in repository 'local' by .*: ${object}\\.`)]);
+  expect(await planned('--backup', stage.first.id)).toEqual([]);
   writeFileSync(path, bytes);
   expect(await pgproof(['verify', 'shop', '--restore', '--offline', ...at])).toMatchObject({ code: 0 });
   expect(await pgproof(['list', 'shop', ...at])).toMatchObject({
@@ -111,6 +120,7 @@ test('the verb exits with 3 for damage, and list shows it until a verify finds i
       ],
     },
   });
+  expect(await planned()).toEqual([]);
 });
 
 test('wrong use of the verb is refused before anything is looked at', async () => {

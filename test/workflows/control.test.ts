@@ -66,10 +66,12 @@ describe('a workflow', () => {
 
   test('that fails is an error in the log of the control worker, with its code: a schedule may fail every night', async () => {
     await outcomeOf('main', { cluster: 'shopp' });
-    const errors = logged.map((line) => JSON.parse(line)).filter(({ level }) => level === 50);
-    expect(errors).toContainEqual(
-      expect.objectContaining({ code: 'cluster-unknown', msg: expect.stringContaining('backup of shopp failed') }),
-    );
+    const errors = () => logged.map((line) => JSON.parse(line)).filter(({ level }) => level === 50);
+    await expect
+      .poll(errors)
+      .toContainEqual(
+        expect.objectContaining({ code: 'cluster-unknown', msg: expect.stringContaining('backup of shopp failed') }),
+      );
   });
 
   test('refuses a cluster that no config defines, and names those it does', async () => {
