@@ -104,5 +104,7 @@ async function decodeFrames(frames: Frame[], plainBytes: number, signal: AbortSi
     while (inFlight.full) plain.push(await inFlight.next());
   }
   while (!inFlight.empty) plain.push(await inFlight.next());
-  return Buffer.concat(plain, plainBytes);
+  const whole = Buffer.concat(plain, plainBytes);
+  plain.forEach(release);
+  return whole;
 }

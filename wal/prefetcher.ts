@@ -1,5 +1,6 @@
 import { readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { release } from '../codec/memory.ts';
 import { abortReason } from '../core/abort.ts';
 import { asPgproofError, PgproofError } from '../core/errors.ts';
 import type { FetchFolder } from './fetch-folder.ts';
@@ -14,7 +15,7 @@ export type PrefetcherParts = {
   signal: AbortSignal;
   patienceMs: number;
   attemptMs: number;
-  /** Answers a segment's bytes once they were checked. */
+  /** Answers a segment's bytes once they were checked; they are the prefetcher's own, and given back. */
   read(segment: ArchivedSegment, signal: AbortSignal): Promise<Uint8Array>;
 };
 
@@ -138,7 +139,9 @@ export class Prefetcher {
     const segment = this.#segment(index);
     for (let delayMs = 100; !this.#signal.aborted; delayMs = Math.min(delayMs * 2, 5000)) {
       try {
-        await this.#publish(segment.name, await this.#read(segment));
+        const bytes = await this.#read(segment);
+        await this.#publish(segment.name, bytes);
+        release(bytes);
         this.#slots.set(index, 'ready');
         return;
       } catch (cause) {
