@@ -44,7 +44,7 @@ export async function withAttempt<Result>(
   const folder = join(paths.dumps, id);
   const begun = join(paths.dumps, `${newPrefix}${id}`);
   await mkdir(begun, { mode: 0o700 });
-  const holder = await holdLock(join(begun, lockName), () => unusable('another process holds its lock'));
+  const holder = await holdLock(join(begun, lockName));
   let isNoted = false;
   try {
     await rename(begun, folder); // only now anybody looks at it
@@ -57,23 +57,6 @@ export async function withAttempt<Result>(
     for (const name of await readdir(folder).catch(() => []))
       if (name !== lockName) await rm(join(folder, name), { recursive: true, force: true });
     if (!isNoted) await rm(folder, { recursive: true, force: true });
-    await letGo(holder);
-  }
-}
-
-/**
- * Runs `use` while no other process holds the lock of this file, which is let go however we end.
- * @throws {PgproofError} `busy` while another one does; `tool-missing` without flock; what `use` throws.
- */
-export async function whileAlone<Result>(
-  path: string,
-  busy: () => PgproofError,
-  use: () => Promise<Result>,
-): Promise<Result> {
-  const holder = await holdLock(path, busy);
-  try {
-    return await use();
-  } finally {
     await letGo(holder);
   }
 }
@@ -94,16 +77,15 @@ export async function forgetAttempt({ paths }: ProtectedCluster, id: string): Pr
   await rm(join(paths.dumps, id), { recursive: true, force: true });
 }
 
-async function holdLock(path: string, busy: () => PgproofError): Promise<ChildProcess> {
-  // A second: one who was killed has not let go in the same moment.
-  const args = ['--exclusive', '--wait', '1', '--conflict-exit-code', String(busyCode), path, 'sh', '-c', keeper];
+async function holdLock(path: string): Promise<ChildProcess> {
+  const args = ['--exclusive', '--nonblock', '--conflict-exit-code', String(busyCode), path, 'sh', '-c', keeper];
   // Detached: Ctrl-C in a terminal must not reach it.
   const holder = spawn('flock', args, { stdio: ['pipe', 'pipe', 'ignore'], detached: true });
   holder.stdin.on('error', () => {}); // it ended first
   const held = once(holder.stdout, 'data').then(([said]) => String(said));
   const outcome = await Promise.race([held, exitCode(holder)]);
   if (outcome === 'held\n') return holder;
-  throw outcome === busyCode ? busy() : unusable(`it ended with ${outcome}`);
+  throw unusable(`it ended with ${outcome}`);
 }
 
 const unusable = (why: string): PgproofError =>

@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import { asPgproofError, PgproofError } from '../core/errors.ts';
 import type { Run } from '../core/run.ts';
 import { isRequired } from '../core/written.ts';
-import { whileAlone } from '../dump/attempt.ts';
 import { copiesToBe } from '../parts/copies.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
 import { dumpOutcome } from '../report/dump.ts';
@@ -11,6 +10,7 @@ import { listDumps } from '../repository/dumps.ts';
 import { assertOwner } from '../repository/owner.ts';
 import type { DumpRecord } from '../repository/record.ts';
 import type { Repository } from '../repository/repository.ts';
+import { withFolderLock } from '../wal/spool-lock.ts';
 import type { OldFacts } from './facts.ts';
 import { inspect } from './inspect.ts';
 import type { OldDump } from './inventory.ts';
@@ -45,15 +45,16 @@ export async function takeDumps(
   told: (taken: Taken) => void = () => {},
 ): Promise<Taken[]> {
   if (planned.length === 0) return [];
-  return whileAlone(join(cluster.paths.dumps, 'import.lock'), busy(cluster), async () => {
+  return withFolderLock(join(cluster.paths.state, 'import'), busy(cluster), run.signal, async (signal) => {
+    const inner = { ...run, signal };
     const copies = copiesToBe(cluster);
-    for (const repository of copies.live) await assertOwner(repository, cluster, { signal: run.signal });
+    for (const repository of copies.live) await assertOwner(repository, cluster, { signal });
     const first = copies.live.find(({ name }) => isRequired(cluster.config, name)) as Repository;
-    const entries = await listDumps(first, cluster.keys, cluster.name, { signal: run.signal });
+    const entries = await listDumps(first, cluster.keys, cluster.name, { signal });
     const there = entries.flatMap((entry) => (entry.state === 'whole' ? [entry.record] : []));
     const done: Taken[] = [];
     for (const each of planned) {
-      const taken = await takeOne(cluster, each, there, order, run);
+      const taken = await takeOne(cluster, each, there, order, inner);
       done.push(taken);
       told(taken);
     }
@@ -61,11 +62,14 @@ export async function takeDumps(
   });
 }
 
-const busy = (cluster: ProtectedCluster) => (): PgproofError =>
-  new PgproofError('cluster-busy', `another import takes dumps over into '${cluster.name}' on this host`, {
-    facts: { cluster: cluster.name, host: cluster.host },
-    hint: 'When it has ended, repeat this one: what is there already is not taken again.',
-  });
+const busy =
+  (cluster: ProtectedCluster) =>
+  (cause: PgproofError): PgproofError =>
+    new PgproofError('cluster-busy', `another import takes dumps over into '${cluster.name}' on this host`, {
+      facts: { cluster: cluster.name, host: cluster.host },
+      hint: 'When it has ended, repeat this one: what is there already is not taken again.',
+      cause,
+    });
 
 async function takeOne(
   cluster: ProtectedCluster,

@@ -1,8 +1,7 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hasCode, PgproofError } from '../core/errors.ts';
+import { PgproofError } from '../core/errors.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
-import { withSpoolLock } from '../wal/spool-lock.ts';
+import { withFolderLock } from '../wal/spool-lock.ts';
 import type { RestorePlan } from './record.ts';
 
 /**
@@ -10,26 +9,17 @@ import type { RestorePlan } from './record.ts';
  * successor. The lock ends with its holder, however that ends.
  * @throws {PgproofError} `cluster-busy`
  */
-export async function withPlanLock<T>(
+export function withPlanLock<T>(
   { name, paths }: ProtectedCluster,
   plan: Pick<RestorePlan, 'id'>,
   signal: AbortSignal,
   use: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const folder = join(paths.plans, `${plan.id}.lock`);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  try {
-    return await withSpoolLock(folder, use, { signal });
-  } catch (cause) {
-    if (!hasCode(cause, 'spool-busy')) throw cause;
-    throw new PgproofError(
-      'cluster-busy',
-      `another process carries out the restore plan ${plan.id} of cluster ${name}`,
-      {
-        facts: { cluster: name, plan: plan.id },
-        hint: 'Wait for it, or cancel it.',
-        cause,
-      },
-    );
-  }
+  const busy = (cause: PgproofError) =>
+    new PgproofError('cluster-busy', `another process carries out the restore plan ${plan.id} of cluster ${name}`, {
+      facts: { cluster: name, plan: plan.id },
+      hint: 'Wait for it, or cancel it.',
+      cause,
+    });
+  return withFolderLock(join(paths.plans, `${plan.id}.lock`), busy, signal, use);
 }

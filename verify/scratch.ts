@@ -1,8 +1,8 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hasCode, PgproofError } from '../core/errors.ts';
+import { PgproofError } from '../core/errors.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
-import { withSpoolLock } from '../wal/spool-lock.ts';
+import { withFolderLock } from '../wal/spool-lock.ts';
 
 /** What a run unpacks lies below the cluster's drills, under a name that no drill has. */
 const scratchName = /^verify-[0-9a-f]{8}$/;
@@ -13,23 +13,20 @@ const scratchName = /^verify-[0-9a-f]{8}$/;
  * @param use is told, in sentences, what was removed.
  * @throws {PgproofError} `cluster-busy`
  */
-export async function asOnlyVerify<T>(
+export function asOnlyVerify<T>(
   cluster: ProtectedCluster,
   signal: AbortSignal,
   use: (signal: AbortSignal, notes: string[]) => Promise<T>,
 ): Promise<T> {
-  const folder = join(cluster.paths.state, 'verify');
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  try {
-    return await withSpoolLock(folder, async (held) => use(held, await removeScratch(cluster)), { signal });
-  } catch (cause) {
-    if (!hasCode(cause, 'spool-busy')) throw cause;
-    throw new PgproofError('cluster-busy', `another verify of cluster ${cluster.name} runs on this host`, {
+  const busy = (cause: PgproofError) =>
+    new PgproofError('cluster-busy', `another verify of cluster ${cluster.name} runs on this host`, {
       facts: { cluster: cluster.name, holder: 'pgproof verify' },
       hint: 'Wait for it, or cancel it.',
       cause,
     });
-  }
+  return withFolderLock(join(cluster.paths.state, 'verify'), busy, signal, async (held) =>
+    use(held, await removeScratch(cluster)),
+  );
 }
 
 /** Makes the folder for one backup's files, and removes it whatever `use` comes to. */

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { abortReason } from '../core/abort.ts';
-import { PgproofError } from '../core/errors.ts';
+import { hasCode, PgproofError } from '../core/errors.ts';
 
 /** What flock answers when another holds the lock; it uses 1, and 64 and above from sysexits, for itself. */
 const busyCode = 50;
@@ -37,6 +38,24 @@ export async function withSpoolLock<T>(
       holder.stdin?.end();
       await ended;
     }
+  }
+}
+
+/**
+ * The same for what else may be done by one process of a host at a time, with a folder of its own for the lock.
+ * @param busy what whoever came second is told. @throws {PgproofError} what `busy` says; `tool-missing` without flock.
+ */
+export async function withFolderLock<T>(
+  folder: string,
+  busy: (cause: PgproofError) => PgproofError,
+  signal: AbortSignal,
+  use: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  try {
+    return await withSpoolLock(folder, use, { signal });
+  } catch (error) {
+    throw hasCode(error, 'spool-busy') ? busy(error) : error;
   }
 }
 

@@ -16,8 +16,6 @@ import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openPlannedFile } from '../../activities/planned.ts';
 import { choose } from '../../client/import-choose.ts';
-import { PgproofError } from '../../core/errors.ts';
-import { whileAlone } from '../../dump/attempt.ts';
 import { planDumpRestore } from '../../dump/restore/plan.ts';
 import { startDumpRestore } from '../../dump/restore/start.ts';
 import { factsOf } from '../../import/facts.ts';
@@ -28,6 +26,7 @@ import { verifyDump } from '../../import/verify.ts';
 import { readStream } from '../../parts/stream.ts';
 import { listDumps } from '../../repository/dumps.ts';
 import type { DumpRecord } from '../../repository/record.ts';
+import { withSpoolLock } from '../../wal/spool-lock.ts';
 import { type Failed, pgproof } from '../client/cli.ts';
 import { majors } from '../support/postgres.ts';
 import { openStage, type Stage } from '../support/stage.ts';
@@ -288,19 +287,16 @@ describe('take', () => {
     const before = state(old);
     const { dumps } = await inventoryOf();
     const planned = planTake(dumps, { ...order, database: 'community' });
-    const lock = join(stage.cluster.paths.dumps, 'import.lock');
+    const folder = join(stage.cluster.paths.state, 'import');
     const alone: boolean[] = [];
-    const isLocked = () => void alone.push(spawnSync('flock', ['--nonblock', lock, 'true']).status === 1);
+    const isLocked = () =>
+      void alone.push(spawnSync('flock', ['--nonblock', join(folder, 'lock'), 'true']).status === 1);
     const first = await takeDumps(stage.cluster, planned, order, run, isLocked);
     expect(first.map(({ outcome }) => outcome)).toEqual(['refused', ...Array(7).fill('taken')]);
     expect(alone).toEqual(Array(8).fill(true));
-    await whileAlone(
-      lock,
-      () => new PgproofError('usage', 'nobody else holds it'),
-      async () => {
-        await expect(takeDumps(stage.cluster, planned, order, run)).rejects.toMatchObject({ code: 'cluster-busy' });
-      },
-    );
+    await withSpoolLock(folder, async () => {
+      await expect(takeDumps(stage.cluster, planned, order, run)).rejects.toMatchObject({ code: 'cluster-busy' });
+    });
     const again = await takeDumps(stage.cluster, planned, order, run);
     expect(again.map(({ outcome, id }) => [outcome, id])).toEqual(
       first.map(({ id }) => [id === null ? 'refused' : 'there', id]),
