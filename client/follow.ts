@@ -79,6 +79,7 @@ async function lookUntilEnded<Result>(
 ): Promise<Followed<Result>> {
   const began = Date.now();
   let heardAt = began;
+  let waking = [ended];
   while (!signal.aborted) {
     try {
       const description = await client.withDeadline(Date.now() + 5000, () => handle.describe());
@@ -94,7 +95,9 @@ async function lookUntilEnded<Result>(
     } catch (error) {
       if (!isOutage(error) || Date.now() - heardAt > silenceMs) throw errorOf(error, run);
     }
-    await Promise.race([ended, sleep(pollMs, undefined, { signal }).catch(() => undefined)]);
+    const pause = sleep(pollMs, undefined, { signal }).catch(() => undefined);
+    const isOver = await Promise.race([...waking.map((end) => end.then(() => true)), pause.then(() => false)]);
+    if (isOver) waking = []; // once: where Temporal goes away in that moment, the looks go on at their pace
   }
   return { state: 'detached' };
 }
