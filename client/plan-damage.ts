@@ -1,3 +1,4 @@
+import { throwIfAborted } from '../core/abort.ts';
 import { asPgproofError } from '../core/errors.ts';
 import type { Finding } from '../core/verified.ts';
 import type { ProtectedCluster } from '../postgres/cluster.ts';
@@ -15,6 +16,7 @@ export async function damageNotes(
   signal: AbortSignal,
 ): Promise<string[]> {
   const verifies = await newestVerifies(cluster, signal).catch(asPgproofError);
+  throwIfAborted(signal);
   if (!Array.isArray(verifies)) return [`What the last verify has found is not known: ${verifies.message}.`];
   const isNeeded = neededBy(plan);
   return verifies.flatMap(({ repository, verify }) => {

@@ -93,9 +93,14 @@ export async function keepingHeld<T>(held: Held, use: () => Promise<T>): Promise
   }
 }
 
+/** A store that refuses is not asked each second, for a day. */
+const afterFailureSeconds = 60;
+
 async function keepHeld({ holds, notes }: Held, over: AbortSignal): Promise<void> {
   const told = new Set<string>();
-  while (await waited(1, over))
+  let pauseSeconds = 1;
+  while (await waited(pauseSeconds, over)) {
+    pauseSeconds = 1;
     for (const each of holds) {
       const { repository, hold } = each;
       const leftSeconds = (Date.parse(hold.until) - Date.now()) / 1000;
@@ -105,6 +110,7 @@ async function keepHeld({ holds, notes }: Held, over: AbortSignal): Promise<void
         // Takes no signal: half a renewal would leave a hold that nobody releases.
         each.hold = await unhurried((signal) => renewHold(repository, known, heldSeconds, { signal }));
       } catch (error) {
+        pauseSeconds = afterFailureSeconds;
         if (leftSeconds > 0 || told.has(hold.id)) continue;
         told.add(hold.id);
         notes.push(
@@ -112,6 +118,7 @@ async function keepHeld({ holds, notes }: Held, over: AbortSignal): Promise<void
         );
       }
     }
+  }
 }
 
 /** @returns false when it is over. */

@@ -155,14 +155,16 @@ async function restoreChosen(cluster: ProtectedCluster, wanted: string | null, s
   const { backups, dumps } = chooseToRestore(state.known, wanted, cluster.name);
   for (const record of backups) {
     const needs = { needs: [{ era: record.era, backups: [record.id], wal: [] }] };
-    const isWhole = await holdingWhile(cluster, needs, run, () =>
+    const isWhole = await holdingWhile(cluster, needs, run, state.notes, () =>
       unpackAndVerify(cluster, record, state.findings, run),
     );
     if (isWhole) state.unpacked.push(record.id);
   }
   for (const record of dumps) {
     const needs = { needs: [], dumps: [record.id] };
-    const isWhole = await holdingWhile(cluster, needs, run, () => readDumpToEnd(cluster, record, state.findings, run));
+    const isWhole = await holdingWhile(cluster, needs, run, state.notes, () =>
+      readDumpToEnd(cluster, record, state.findings, run),
+    );
     if (isWhole) state.dumpsRead.push(record.id);
   }
 }

@@ -62,18 +62,20 @@ export function brokenBy(
       facts: { database: of.database },
     });
   };
+  /** Where all of them are old, that is one alarm; a database that only the server names counts once it was dumped. */
+  const judgeDumps = (one: Seen): PgproofError[] => {
+    const judged = limits.dumps.map((limit, index) => {
+      const newest = one.dumps[index] ?? null;
+      return { limit, newest, alarms: judgeDump(one, limit, newest) };
+    });
+    const areAllOld = judged.some(({ limit, alarms }) => limit.database === null && alarms.length > 0);
+    const counts = judged.filter(({ limit, newest }) => limit.isNamed || (newest !== null && !areAllOld));
+    return counts.flatMap(({ alarms }) => alarms);
+  };
   const proof = newestOf(seen.flatMap((one) => (one.proof === null ? [] : [one.proof])));
   const since = seen.map((one) => one.since).sort()[0];
   return [
-    ...seen.flatMap((one) => {
-      const judged = limits.dumps.map((limit, index) => {
-        const newest = one.dumps[index] ?? null;
-        return { limit, newest, alarms: judgeDump(one, limit, newest) };
-      });
-      const areAllOld = judged.some(({ limit, alarms }) => limit.database === null && alarms.length > 0);
-      const counts = judged.filter(({ limit, newest }) => limit.isNamed || (newest !== null && !areAllOld));
-      return counts.flatMap(({ alarms }) => alarms);
-    }),
+    ...seen.flatMap(judgeDumps),
     ...seen.flatMap(({ repository, written, ...made }) =>
       judge('backup', written ? limits.backup : (limits.copies[repository] ?? null), {
         repository,
