@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { throwIfAborted } from '../core/abort.ts';
 import { asPgproofError, hasCode, type PgproofError } from '../core/errors.ts';
 import type { Hold } from '../core/hold.ts';
+import { waited } from '../storage/waited.ts';
 import {
   holdEverything,
   type Needs,
@@ -99,7 +99,7 @@ const afterFailureSeconds = 60;
 async function keepHeld({ holds, notes }: Held, over: AbortSignal): Promise<void> {
   const told = new Set<string>();
   let pauseSeconds = 1;
-  while (await waited(pauseSeconds, over)) {
+  while (await waited(pauseSeconds * 1000, over)) {
     pauseSeconds = 1;
     for (const each of holds) {
       const { repository, hold } = each;
@@ -119,12 +119,6 @@ async function keepHeld({ holds, notes }: Held, over: AbortSignal): Promise<void
       }
     }
   }
-}
-
-/** @returns false when it is over. */
-async function waited(seconds: number, over: AbortSignal): Promise<boolean> {
-  await sleep(seconds * 1000, undefined, { signal: over }).catch(() => undefined);
-  return !over.aborted;
 }
 
 /**

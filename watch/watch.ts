@@ -1,9 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { abortReason } from '../core/abort.ts';
 import type { ClusterConfig } from '../core/config.ts';
 import { asPgproofError, PgproofError } from '../core/errors.ts';
 import { ageLimits } from '../core/objectives.ts';
 import type { FoundCluster } from '../postgres/cluster.ts';
+import { waited } from '../storage/waited.ts';
 import { Alarms } from '../wal/alarms.ts';
 import { brokenBy } from './judge.ts';
 import { keptWhileWell } from './kept.ts';
@@ -77,7 +77,7 @@ export async function runWatch(
   let lasting: PgproofError[] = [];
   const look = keptWhileWell(open, brokenObjectives);
   // Not at once: what piled up while the host was down is about to be shipped.
-  while (await waited(pauseSeconds(config), signal)) {
+  while (await waited(pauseSeconds(config) * 1000, signal)) {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(longestLookSeconds * 1000)]);
     const found = await heldAgainst(look, limit);
     if (signal.aborted) return;
@@ -121,9 +121,3 @@ const isSame = (one: PgproofError, other: PgproofError): boolean =>
   one.facts.objective === other.facts.objective &&
   one.facts.database === other.facts.database &&
   one.facts.repository === other.facts.repository;
-
-/** @returns false when it is over. */
-async function waited(seconds: number, signal: AbortSignal): Promise<boolean> {
-  await sleep(seconds * 1000, undefined, { signal }).catch(() => undefined);
-  return !signal.aborted;
-}

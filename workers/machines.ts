@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { WorkflowService } from '@temporalio/client';
 import type { Logger } from 'pino';
 import { asPgproofError, PgproofError } from '../core/errors.ts';
+import { waited } from '../storage/waited.ts';
 
 /* One machine a host: two workers of one name would take each other's steps, each with its own server, spool and state. */
 
@@ -68,10 +68,4 @@ export async function watchTwins(
       log.warn({ err: asPgproofError(error).message }, 'it cannot be seen whether another machine works as this host');
     }
   }
-}
-
-/** @returns false when it is over. */
-async function waited(ms: number, signal: AbortSignal): Promise<boolean> {
-  await sleep(ms, undefined, { signal }).catch(() => undefined);
-  return !signal.aborted;
 }
